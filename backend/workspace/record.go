@@ -1,0 +1,73 @@
+package workspace
+
+import "time"
+
+// Record is what the store keeps of a workspace: everything an engine cannot hold. It is the whole truth about what
+// should be; what is comes from the engine as Observed, and Status is computed from the two, never stored.
+type Record struct {
+	ID    ID     `json:"id"`
+	UID   string `json:"uid"` // random; tells this workspace from a later one with the same id
+	Owner Owner  `json:"owner"`
+	Spec  Spec   `json:"spec"`
+
+	Desired      Desired `json:"desired"`
+	DeleteVolume bool    `json:"delete_volume"` // with DesiredDeleted: the files go too, because the owner said so
+
+	Volume        string `json:"volume"`         // name of the volume with the owner's files
+	VolumeAdopted bool   `json:"volume_adopted"` // it belonged to a deleted workspace and was asked for
+
+	// Attempt counts explicit starts. A container carries the attempt it was made for, so an older one is replaced.
+	Attempt int64 `json:"attempt"`
+	// Launched is the last attempt whose container was seen running; without that container it was taken away.
+	Launched int64 `json:"launched"`
+	// Outcome is how the current attempt ended; nil while it goes on.
+	Outcome *Outcome `json:"outcome,omitempty"`
+	// Notice is a sentence about something that went another way than asked while the workspace goes on.
+	Notice string `json:"notice,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	DesiredAt time.Time `json:"desired_at"` // when Desired was last changed
+}
+
+// Outcome is how an attempt to run a workspace ended.
+type Outcome struct {
+	Status   Status    `json:"status"` // StatusSucceeded or StatusFailed
+	Code     string    `json:"code"`   // one of the Reason constants
+	Reason   string    `json:"reason"` // one sentence for people
+	ExitCode int       `json:"exit_code"`
+	At       time.Time `json:"at"`
+}
+
+// Reasons why an attempt ended, for programs; the sentence for people stands beside them.
+const (
+	ReasonExited        = "exited"         // by itself
+	ReasonOutOfMemory   = "oom"            // the kernel killed it at its memory limit
+	ReasonKilled        = "killed"         // a signal whose sender is not known
+	ReasonDockerRequest = "docker_request" // somebody stopped or killed it through the engine
+	ReasonRemoved       = "removed"        // somebody removed the container through the engine
+	ReasonImageMissing  = "image_missing"
+	ReasonImageFailed   = "image_failed" // it could not be pulled or built
+	ReasonNotAnswering  = "not_answering"
+	ReasonRefused       = "refused" // the engine refused it
+	ReasonEngineDown    = "engine_down"
+)
+
+// Volume is a place for a workspace's files that outlives its container.
+type Volume struct {
+	Name        string
+	Owner       Owner
+	UID         string // of the workspace it was made for
+	DisplayName string // of the workspace it belongs or belonged to
+	CreatedAt   time.Time
+	KeptSince   time.Time // when its workspace was deleted; zero while a workspace uses it or when unknown
+	UsedBy      ID        // "" = kept from a deleted workspace
+}
+
+// Usage is a measurement of a volume.
+type Usage struct {
+	Bytes      int64
+	Files      int64
+	ChangedAt  time.Time // of the newest file; zero when there is none
+	MeasuredAt time.Time
+}

@@ -1,0 +1,147 @@
+package workspace
+
+import "time"
+
+// Status is ML Lab's word for how a workspace is. It is computed from what should be and what is, never stored.
+type Status string
+
+// ML Lab's vocabulary. StatusRunning means ready to be opened, not merely that a container exists.
+const (
+	StatusPending     Status = "pending"
+	StatusRunning     Status = "running"
+	StatusSucceeded   Status = "succeeded"
+	StatusFailed      Status = "failed"
+	StatusTerminating Status = "terminating"
+	StatusStopped     Status = "stopped"
+	StatusUnknown     Status = "unknown"
+)
+
+// PhaseQueued is the phase of a workspace that waits for its turn; the other phases are the kinds of steps.
+const PhaseQueued = "queued"
+
+// Action is something that can be asked of a workspace in its present state.
+type Action string
+
+// The actions an owner has.
+const (
+	ActionOpen    Action = "open"
+	ActionStart   Action = "start"
+	ActionStop    Action = "stop"
+	ActionRestart Action = "restart"
+	ActionUpdate  Action = "update"
+	ActionDelete  Action = "delete"
+	ActionCancel  Action = "cancel" // stop, while it starts
+)
+
+// StepState is how far a step of a start is.
+type StepState string
+
+// The states a step goes through.
+const (
+	StepWaiting StepState = "waiting"
+	StepNow     StepState = "now"
+	StepDone    StepState = "done"
+	StepFailed  StepState = "failed"
+)
+
+// StepProgress is one line of a start as a person sees it.
+type StepProgress struct {
+	Kind      StepKind
+	Title     string // "Container with 2 CPUs and 4 GB"
+	State     StepState
+	Progress  Progress
+	StartedAt time.Time
+	EndedAt   time.Time
+}
+
+// Situation is everything that status is computed from.
+type Situation struct {
+	Record   Record
+	Observed *Observed // nil: no container
+	Ready    bool      // the IDE of this very container has answered
+	Phase    string    // kind of the step being executed, or PhaseQueued; "" when nothing is
+	// EngineDown is set while the engine does not answer; EngineReason then says why.
+	EngineDown   bool
+	EngineReason string
+}
+
+// Workspace is a workspace as every surface shows it: immutable once published, so that it can be shared and cached.
+type Workspace struct {
+	Record         Record
+	Status         Status
+	Phase          string
+	Reason         string
+	ReasonCode     string
+	StatusSince    time.Time
+	Actions        []Action
+	PendingRestart []string       // fields that were changed and act from the next start on
+	Steps          []StepProgress // of the start that goes on or failed; nil otherwise
+	Cancellable    bool
+	Version        uint64 // grows with every published change of any workspace
+}
+
+// Describe computes status, phase and reason of a situation. It is total: every situation has an answer.
+func Describe(s Situation) (status Status, phase, reason, code string) {
+	record, observed := s.Record, s.Observed
+	wantsRunning := record.Desired == DesiredRunning && record.Outcome == nil
+	if s.EngineDown && (wantsRunning || observed != nil) {
+		return StatusUnknown, "", s.EngineReason, ReasonEngineDown
+	}
+	switch record.Desired {
+	case DesiredDeleted:
+		return StatusTerminating, s.Phase, "Being deleted.", ""
+	case DesiredStopped:
+		if observed != nil {
+			return StatusTerminating, s.Phase, "Stopping.", ""
+		}
+		return StatusStopped, "", record.Notice, ""
+	}
+	if outcome := record.Outcome; outcome != nil {
+		return outcome.Status, "", outcome.Reason, outcome.Code
+	}
+	if observed != nil && observed.State == ContainerRunning && s.Ready &&
+		observed.Attempt == record.Attempt && (s.Phase == "" || s.Phase == string(StepResize) || s.Phase == string(StepImage)) {
+		return StatusRunning, s.Phase, record.Notice, ""
+	}
+	return StatusPending, s.Phase, pendingReason(s.Phase), ""
+}
+
+func pendingReason(phase string) string {
+	switch phase {
+	case PhaseQueued:
+		return "Waits for its turn."
+	case string(StepImage):
+		return "Getting the image."
+	case string(StepStorage):
+		return "Preparing its volume."
+	case string(StepCreate), string(StepStart):
+		return "Starting its container."
+	case string(StepAnswers):
+		return "Waiting until it answers."
+	case string(StepStop), string(StepRemove):
+		return "Replacing its container."
+	}
+	return "About to start."
+}
+
+// ActionsFor lists what makes sense in a status. While the engine is down nothing can be asked.
+func ActionsFor(status Status, desired Desired, engineDown bool) []Action {
+	if engineDown {
+		return nil
+	}
+	switch status {
+	case StatusRunning:
+		return []Action{ActionOpen, ActionStop, ActionRestart, ActionUpdate, ActionDelete}
+	case StatusPending:
+		return []Action{ActionCancel, ActionStop, ActionUpdate, ActionDelete}
+	case StatusStopped:
+		return []Action{ActionStart, ActionUpdate, ActionDelete}
+	case StatusSucceeded, StatusFailed, StatusUnknown:
+		return []Action{ActionStart, ActionStop, ActionUpdate, ActionDelete}
+	case StatusTerminating:
+		if desired == DesiredStopped {
+			return []Action{ActionDelete}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+module lab-workspace-manager
+
+go 1.26
+
+ignore ./frontend/node_modules
