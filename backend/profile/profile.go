@@ -1,0 +1,97 @@
+// Package profile knows what the manager must know of an image: where its IDE listens, how it is told its base URL and
+// its secret, where its data goes, how to ask whether it is ready.
+//
+// It owns profiles as data and pure functions over them. It must not know engines, configuration files or who asks.
+// Everything here is safe for concurrent use.
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Profile is what the manager must know of a kind of image.
+type Profile struct {
+	Name  string // how the configuration and the API call it
+	Title string // what people call it: "JupyterLab"
+
+	Port      int    // where the IDE listens
+	MountPath string // where its data goes
+	// HealthPath is asked below the access path until it answers with anything but a server error.
+	HealthPath string
+	// Env is given to the container. {access_path} in a value becomes the workspace's base URL, {id} its id.
+	Env map[string]string
+	// SecretEnv names the variables through which the image hears the secret that locks its IDE.
+	SecretEnv []string
+	// SecretHeader is how the access proxy tells the IDE the secret, with {secret} in it; "" = the image has no lock.
+	SecretHeaderName  string
+	SecretHeaderValue string
+	// Capabilities are the Linux capabilities the image needs; everything else is dropped.
+	Capabilities   []string
+	AnswerDeadline time.Duration // how long a start may take until the IDE answers
+	StopGrace      time.Duration // between SIGTERM and SIGKILL
+}
+
+// MLWorkspace is the contract of ML Lab's ml-workspace images and of our own workspace-minimal
+// (facts: upstream's Dockerfile and README). It needs some capabilities because upstream's image runs as root and
+// starts its tools as other users.
+var MLWorkspace = Profile{
+	Name:       "ml-workspace",
+	Title:      "JupyterLab",
+	Port:       8080,
+	MountPath:  "/workspace",
+	HealthPath: "/api",
+	Env: map[string]string{
+		"WORKSPACE_BASE_URL":    "{access_path}",
+		"SSH_JUMPHOST_TARGET":   "{id}",
+		"WORKSPACE_SSL_ENABLED": "false",
+	},
+	SecretEnv:         []string{"AUTHENTICATE_VIA_JUPYTER"},
+	SecretHeaderName:  "Authorization",
+	SecretHeaderValue: "token {secret}",
+	Capabilities:      []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE", "SYS_CHROOT"},
+	AnswerDeadline:    3 * time.Minute,
+	StopGrace:         10 * time.Second,
+}
+
+// Minimal is MLWorkspace for our own image, which runs as an ordinary user and needs no capability at all.
+var Minimal = func() Profile {
+	p := MLWorkspace
+	p.Name = "workspace-minimal"
+	p.Capabilities = nil
+	p.AnswerDeadline = time.Minute
+	return p
+}()
+
+// Builtin returns the profiles that need no configuration.
+func Builtin() []Profile { return []Profile{Minimal, MLWorkspace} }
+
+// Find returns the profile of that name.
+func Find(profiles []Profile, name string) (Profile, bool) {
+	for _, p := range profiles {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Profile{}, false
+}
+
+// AccessPath is where the workspace is reached on every one of our listeners and in ML Lab. The trailing b says that the
+// path is forwarded whole, so the IDE must know it as its base URL (facts: ML Lab's access path has two spellings).
+func (p Profile) AccessPath(owner workspace.Owner, id workspace.ID) string {
+	return fmt.Sprintf("/projects/%s/services/%s/access/%db", owner, id, p.Port)
+}
+
+// Environment is what the container of that workspace gets, without the secret.
+func (p Profile) Environment(owner workspace.Owner, id workspace.ID) map[string]string {
+	fill := strings.NewReplacer("{access_path}", p.AccessPath(owner, id), "{id}", string(id))
+	env := maps.Clone(p.Env)
+	for name, value := range env {
+		env[name] = fill.Replace(value)
+	}
+	return env
+}
