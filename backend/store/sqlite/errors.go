@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// primaryCode masks SQLite's extended result codes ("I/O error while growing the shared memory") to what they are a
+// kind of ("I/O error").
+const primaryCode = 0xff
+
+// explain turns an error of SQLite or of the system into one with a code and a sentence that starts with what could
+// not be done. The end of a context stays what it is.
+func (s *Store) explain(err error, format string, args ...any) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	failed := fmt.Sprintf(format, args...)
+	switch folder := filepath.Dir(s.path); {
+	case s.isDiskFull(err):
+		return &workspace.Error{Code: workspace.CodeStorageFull, Err: err, Message: fmt.Sprintf(
+			"%s because the disk is full. Nothing that was there is lost; make room in %s and try again.", failed, folder)}
+	case hasCode(err, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+		return &workspace.Error{Code: workspace.CodeInternal, Err: err, Message: fmt.Sprintf(
+			"%s because it is damaged or was never a state file of the workspace manager. "+
+				"Put a copy of it back, or move it away to begin without its workspaces.", failed)}
+	default:
+		return &workspace.Error{Code: workspace.CodeInternal, Err: err, Message: failed + "."}
+	}
+}
+
+func (s *Store) isDiskFull(err error) bool {
+	if hasCode(err, sqlite3.SQLITE_FULL) || isNoSpace(err) {
+		return true
+	}
+	// SQLite has a code of its own for a full disk only where it writes the file itself. While it grows its side files
+	// it says "I/O error" or "cannot open", so the disk is asked.
+	return hasCode(err, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) && isNoSpace(tryToWrite(filepath.Dir(s.path)))
+}
+
+func hasCode(err error, codes ...int) bool {
+	failure, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	for _, code := range codes {
+		if failure.Code()&primaryCode == code {
+			return true
+		}
+	}
+	return false
+}
+
+func isNoSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// tryToWrite writes what SQLite needs at least for a change and takes it away again.
+func tryToWrite(folder string) error {
+	file, err := os.CreateTemp(folder, ".room-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(make([]byte, 64<<10))
+	return errors.Join(err, file.Sync(), file.Close(), os.Remove(file.Name()))
+}
