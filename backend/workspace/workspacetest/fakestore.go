@@ -3,6 +3,7 @@ package workspacetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ type FakeStore struct {
 	mu      sync.Mutex
 	failure error
 	writes  int
-	records map[workspace.ID]workspace.Record
+	records map[workspace.ID][]byte // as JSON, so that nothing is shared with who wrote or reads
 	logs    map[workspace.ID][]byte
 	volumes map[string]workspace.Volume
 }
@@ -25,7 +26,7 @@ var _ workspace.Store = (*FakeStore)(nil)
 // NewFakeStore makes an empty store.
 func NewFakeStore() *FakeStore {
 	return &FakeStore{
-		records: map[workspace.ID]workspace.Record{},
+		records: map[workspace.ID][]byte{},
 		logs:    map[workspace.ID][]byte{},
 		volumes: map[string]workspace.Volume{},
 	}
@@ -64,16 +65,24 @@ func (f *FakeStore) write(ctx context.Context, change func()) error {
 func (f *FakeStore) Records(context.Context) ([]workspace.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	records := slices.Collect(maps.Values(f.records))
-	for i := range records {
-		records[i] = ownRecord(records[i])
+	records := make([]workspace.Record, 0, len(f.records))
+	for _, data := range f.records {
+		var record workspace.Record
+		if err := json.Unmarshal(data, &record); err != nil {
+			return nil, err
+		}
+		records = append(records, record)
 	}
 	return records, nil
 }
 
 // PutRecord inserts the record or replaces the one with its id.
 func (f *FakeStore) PutRecord(ctx context.Context, record workspace.Record) error {
-	return f.write(ctx, func() { f.records[record.ID] = ownRecord(record) })
+	data, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return f.write(ctx, func() { f.records[record.ID] = data })
 }
 
 // DeleteRecord removes a record and its log.
@@ -118,13 +127,4 @@ func (f *FakeStore) Log(_ context.Context, id workspace.ID) ([]byte, error) {
 		return nil, nil
 	}
 	return bytes.Clone(f.logs[id]), nil
-}
-
-// ownRecord copies what a record shares by pointer.
-func ownRecord(record workspace.Record) workspace.Record {
-	if record.Outcome != nil {
-		outcome := *record.Outcome
-		record.Outcome = &outcome
-	}
-	return record
 }

@@ -55,7 +55,7 @@ func closeStore(t *testing.T, store workspace.Store) {
 
 // NewRecord makes a plain record of a stopped workspace, with the id that the owner's n-th workspace could have.
 func NewRecord(owner workspace.Owner, n int) workspace.Record {
-	name := fmt.Sprintf("Notebook %d", n)
+	name := fmt.Sprintf("Lab %d", n) // short enough for its id to hold all of it
 	now := time.Date(2026, 11, 24, 12, 0, n%60, 0, time.UTC)
 	return workspace.Record{
 		ID:    workspace.NewID("lab", owner, name, func(workspace.ID) bool { return false }),
@@ -144,7 +144,7 @@ func storeBoundsLog(t *testing.T, store workspace.Store) {
 		log, err := store.Log(t.Context(), record.ID)
 		require.NoError(t, err)
 		require.True(t, bytes.HasSuffix(text, log), "the end of the log is what is kept")
-		require.Len(t, log, min(len(text), workspace.MaxLogBytes))
+		require.Equal(t, min(len(text), workspace.MaxLogBytes), len(log))
 	}
 	for _, nothing := range [][]byte{{}, nil} {
 		require.NoError(t, store.PutLog(t.Context(), record.ID, nothing))
@@ -184,19 +184,21 @@ func storeKeepsVolumes(t *testing.T, store workspace.Store) {
 func storeSharesNothing(t *testing.T, store workspace.Store) {
 	record := NewRecord("ada0", 1)
 	record.Outcome = &workspace.Outcome{Reason: "as it was"}
+	record.Previous = &workspace.Spec{Image: "as it was"}
 	text := []byte("as it was")
 	require.NoError(t, store.PutRecord(t.Context(), record))
 	require.NoError(t, store.PutLog(t.Context(), record.ID, text))
-	record.Outcome.Reason, text[0] = "changed", 'X'
+	record.Outcome.Reason, record.Previous.Image, text[0] = "changed", "changed", 'X'
 
 	for range 2 {
 		records, err := store.Records(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "as it was", records[0].Outcome.Reason)
+		require.Equal(t, "as it was", records[0].Previous.Image)
 		log, err := store.Log(t.Context(), record.ID)
 		require.NoError(t, err)
 		require.Equal(t, "as it was", string(log))
-		records[0].Outcome.Reason, log[0] = "changed", 'X'
+		records[0].Outcome.Reason, records[0].Previous.Image, log[0] = "changed", "changed", 'X'
 	}
 }
 
@@ -238,7 +240,7 @@ func storeTakesWritersAtOnce(t *testing.T, store workspace.Store) {
 
 	records, err := store.Records(t.Context())
 	require.NoError(t, err)
-	require.Len(t, records, writers*writesEach)
+	require.Equal(t, writers*writesEach, len(records))
 	for _, record := range records {
 		log, err := store.Log(t.Context(), record.ID)
 		require.NoError(t, err)
@@ -262,13 +264,13 @@ func storeKeepsEveryField(t *testing.T, open OpenStore) {
 	reopened := openFor(t, open, folder)
 	kept, err := reopened.Records(t.Context())
 	require.NoError(t, err)
-	require.Len(t, kept, len(records))
+	require.Equal(t, len(records), len(kept))
 	for _, record := range kept {
 		require.Equal(t, records[record.ID], record)
 	}
 	keptVolumes, err := reopened.KeptVolumes(t.Context())
 	require.NoError(t, err)
-	require.Len(t, keptVolumes, len(volumes))
+	require.Equal(t, len(volumes), len(keptVolumes))
 	for _, volume := range keptVolumes {
 		require.Equal(t, volumes[volume.Name], volume)
 	}
