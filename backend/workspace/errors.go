@@ -28,6 +28,7 @@ type Error struct {
 	Code    Code
 	Message string
 	Field   string // path of the input field that is wrong, for CodeInvalid; else ""
+	Hint    string // what to do about it, one sentence; may be ""
 	Err     error  // the technical cause for the log; may be nil
 }
 
@@ -60,6 +61,14 @@ func CodeOf(err error) Code {
 		return coded.Code
 	}
 	return CodeInternal
+}
+
+// HintOf returns what to do about the error, "" when nobody knows.
+func HintOf(err error) string {
+	if coded, ok := errors.AsType[*Error](err); ok {
+		return coded.Hint
+	}
+	return ""
 }
 
 // MessageOf returns the sentence for people of the first Error in the chain, or a neutral one that gives nothing away.

@@ -11,7 +11,7 @@ type Record struct {
 	Spec  Spec   `json:"spec"`
 
 	Desired      Desired `json:"desired"`
-	DeleteVolume bool    `json:"delete_volume"` // with DesiredDeleted: the files go too, because the owner said so
+	DeleteVolume bool    `json:"delete_volume"` // unless DesiredRunning: the files go too, because the owner said so
 
 	Volume        string `json:"volume"`         // name of the volume with the owner's files
 	VolumeAdopted bool   `json:"volume_adopted"` // it belonged to a deleted workspace and was asked for
@@ -22,6 +22,8 @@ type Record struct {
 	Launched int64 `json:"launched"`
 	// Outcome is how the current attempt ended; nil while it goes on.
 	Outcome *Outcome `json:"outcome,omitempty"`
+	// Previous is the spec before a change that replaces the container, until the new one runs: what to go back to.
+	Previous *Spec `json:"previous,omitempty"`
 	// Notice is a sentence about something that went another way than asked while the workspace goes on.
 	Notice string `json:"notice,omitempty"`
 

@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// maxBody bounds JSON bodies in bytes; the largest sensible one has an image name of 2,000 and little more.
+const maxBody = 64 << 10
+
+// Options are what the API is made of; all fields but Docs are required.
+type Options struct {
+	Presenter *Presenter
+	// Caller finds out who asks; a CodeUnauthenticated error is answered with 401.
+	Caller func(*http.Request) (manager.Caller, error)
+	// Open makes a one-time address of a running or stopped workspace. address is "host", "loopback" or "" (choose).
+	Open func(r *http.Request, view *workspace.Workspace, address string) (Link, error)
+	Docs http.Handler // serves the page of /docs/; nil = none
+	Log  *slog.Logger
+}
+
+type service struct {
+	Options
+	cache listCache
+}
+
+// New returns the handler of the API, to be served below /api and at the root.
+func New(options Options) http.Handler {
+	s := &service{Options: options}
+	router := chi.NewRouter()
+	router.NotFound(s.notFound)
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		WriteProblem(w, http.StatusMethodNotAllowed, workspace.CodeInvalid, "Nothing here answers to "+r.Method+".")
+	})
+	router.Get("/healthy", empty)
+	router.Get("/ping", empty)
+	router.Get("/hostinfo", hostinfo)
+	describe(router, s, false)
+	if options.Docs != nil {
+		router.Get("/docs", func(w http.ResponseWriter, _ *http.Request) {
+			redirect(w, http.StatusTemporaryRedirect, "docs/")
+		})
+		router.Handle("/docs/*", http.StripPrefix("/docs/", options.Docs))
+	}
+	return router
+}
+
+// OpenAPI returns the OpenAPI 3.1 document.
+func OpenAPI() ([]byte, error) {
+	document := describe(chi.NewRouter(), &service{}, true)
+	return document.OpenAPI().MarshalJSON()
+}
+
+// describe registers every operation with a router and returns their description. With documentOnly the operations are
+// never called.
+func describe(router chi.Router, s *service, documentOnly bool) huma.API {
+	huma.NewError = validationProblem
+	config := huma.DefaultConfig("ML Lab Workspaces Manager", "1")
+	config.Info.Description = "ML Lab's extension API for workspaces, and ours on top. Errors are RFC 9457 problems whose `detail` is a sentence for people."
+	config.CreateHooks = nil // no $schema field in answers: ML Lab's clients do not expect one
+	config.DocsPath, config.SchemasPath = "", ""
+	config.OpenAPIPath = "/openapi"
+	config.Servers = []*huma.Server{{URL: ".", Description: "where this document was found"}}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "The owner's token."},
+		"cookie": {Type: "apiKey", In: "cookie", Name: "ct_token", Description: "The owner's token, as ML Lab sends it; also as header or query of the same name."},
+	}
+	config.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
+	api := humachi.New(router, config)
+	if !documentOnly {
+		api.UseMiddleware(s.authenticate(api))
+	}
+	s.registerSelf(api)
+	s.registerWorkspaces(api)
+	s.registerVolumes(api)
+	s.registerHost(api)
+	s.registerStreams(api)
+	return api
+}
+
+type callerKey struct{}
+
+// authenticate finds out who asks before an operation runs.
+func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humachi.Unwrap(ctx)
+		caller, err := s.Caller(r)
+		if err != nil {
+			writeProblem(w, problemOf(r.Context(), s.Log, err))
+			return
+		}
+		next(withRequest(huma.WithValue(ctx, callerKey{}, caller)))
+	}
+}
+
+func callerOf(ctx context.Context) manager.Caller {
+	caller, _ := ctx.Value(callerKey{}).(manager.Caller)
+	return caller
+}
+
+// fail turns an error into what huma sends; nil stays nil.
+func (s *service) fail(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return problemOf(ctx, s.Log, err)
+}
+
+// notFound answers unknown paths, and sends a path with a slash too many to the one without, as upstream does.
+func (s *service) notFound(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	if trimmed := strings.TrimRight(path, "/"); trimmed != path && trimmed != "" {
+		target := "../" + trimmed[strings.LastIndexByte(trimmed, '/')+1:]
+		if r.URL.RawQuery != "" {
+			target += "?" + r.URL.RawQuery
+		}
+		if !strings.ContainsAny(target, "\\:") && strings.Count(path, "/") == strings.Count(trimmed, "/")+1 {
+			redirect(w, http.StatusTemporaryRedirect, target)
+			return
+		}
+	}
+	WriteProblem(w, http.StatusNotFound, workspace.CodeNotFound, "There is nothing at this address.")
+}
+
+// redirect answers with a relative address, so that it works below any prefix a proxy has taken away.
+func redirect(w http.ResponseWriter, status int, relative string) {
+	w.Header().Set("Location", relative)
+	w.WriteHeader(status)
+}
+
+func empty(http.ResponseWriter, *http.Request) {}
+
+func hostinfo(w http.ResponseWriter, _ *http.Request) {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown"
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte(name)) // the client is gone; nobody is left to tell
+}

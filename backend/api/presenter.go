@@ -1,0 +1,339 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/quota"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Presenter turns what the manager knows into what the API shows. HTTP and the desktop window share it.
+type Presenter struct {
+	Manager *manager.Manager
+	Product Product
+	Access  AccessInfo
+}
+
+const (
+	enforced     = "enforced"
+	notActingYet = "not acting yet"
+	live         = "live"
+	onRestart    = "restart"
+)
+
+// Workspace shows one workspace.
+func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
+	record := &view.Record
+	shown := Workspace{
+		ID: string(record.ID), Owner: string(record.Owner),
+		DisplayName: record.Spec.DisplayName, ContainerImage: record.Spec.Image,
+		ImageName: p.Manager.ImageTitle(record.Spec.Image), Profile: record.Spec.Profile,
+		Compute: Compute{
+			CPUs: record.Spec.Compute.CPUs, Memory: record.Spec.Compute.MemoryMB,
+			Shm: record.Spec.Compute.ShmMB, Processes: record.Spec.Compute.Processes,
+		},
+		Storage:     Storage{Volume: record.Volume, VolumeSize: record.Spec.Storage.VolumeMB, ContainerSize: record.Spec.Storage.ContainerMB},
+		IdleTimeout: secondsOf(record.Spec.IdleTimeout), ClearVolumeOnStop: record.Spec.ClearVolumeOnStop,
+		Desired: string(record.Desired), Status: string(view.Status), Phase: view.Phase,
+		Reason: view.Reason, ReasonCode: view.ReasonCode,
+		StatusSince: view.StatusSince, CreatedAt: record.CreatedAt, UpdatedAt: record.UpdatedAt,
+		Actions: orEmpty(view.Actions), PendingRestart: orEmpty(view.PendingRestart), Progress: progressOf(view),
+	}
+	if view.Status == workspace.StatusRunning {
+		path := p.Manager.AccessPath(view)
+		shown.AccessURL = &path
+	}
+	return shown
+}
+
+func progressOf(view *workspace.Workspace) *Progress {
+	if len(view.Steps) == 0 {
+		return nil
+	}
+	progress := &Progress{Cancellable: view.Cancellable, Steps: make([]Step, len(view.Steps))}
+	for i, step := range view.Steps {
+		progress.Steps[i] = Step{
+			ID: step.Kind, Title: step.Title, State: step.State, Detail: step.Progress.Detail,
+			Current: step.Progress.Current, Total: step.Progress.Total, Unit: step.Progress.Unit,
+			StartedAt: timeOrNil(step.StartedAt), EndedAt: timeOrNil(step.EndedAt), Log: orEmpty(step.Progress.Log),
+		}
+	}
+	return progress
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Workspaces shows the owner's workspaces.
+func (p *Presenter) Workspaces(caller manager.Caller, owner workspace.Owner) ([]Workspace, error) {
+	views, err := p.Manager.List(caller, owner)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]Workspace, len(views))
+	for i, view := range views {
+		shown[i] = p.Workspace(view)
+	}
+	return shown, nil
+}
+
+// Config shows upstream's configuration, capped by the host.
+func (p *Presenter) Config() Config {
+	limits := p.Manager.EffectiveLimits()
+	config := Config{
+		DisplayNameDefault:    manager.DefaultDisplayName,
+		ContainerImageOptions: []ImageOption{},
+		CPUsDefault:           limits.CPUs.Default, CPUsMax: limits.CPUs.Max, CPUsOptions: orEmpty(limits.CPUs.Choices),
+		MemoryDefault: limits.MemoryMB.Default, MemoryMax: limits.MemoryMB.Max, MemoryOptions: orEmpty(limits.MemoryMB.Choices),
+		IdleTimeoutDefault:      int64(limits.IdleTimeout.Default / time.Second),
+		IdleTimeoutOptions:      []int64{},
+		AlwaysClearVolumeOnStop: limits.AlwaysClearVolumeOnStop,
+	}
+	for _, choice := range limits.IdleTimeout.Choices {
+		config.IdleTimeoutOptions = append(config.IdleTimeoutOptions, int64(choice/time.Second))
+	}
+	for i, offered := range p.Manager.Catalog {
+		option := ImageOption{Image: offered.Image, DisplayName: offered.Name}
+		if i == 0 {
+			config.ContainerImageDefault = option
+		}
+		config.ContainerImageOptions = append(config.ContainerImageOptions, option)
+	}
+	return config
+}
+
+// Host shows the engine and what may be asked of one workspace on it.
+func (p *Presenter) Host() Host {
+	engine := p.Manager.Engine()
+	return Host{
+		Engine: orElse(engine.Host.Engine, "docker"), Reachable: engine.Reachable, Reason: engine.Reason, Action: engine.Hint,
+		Since: timeOrNil(engine.Since), Version: engine.Host.Version, Endpoint: engine.Host.Endpoint, OS: engine.Host.OS,
+		CPUs: engine.Host.CPUs, Memory: engine.Host.MemoryMB, StorageDriver: engine.Host.StorageDriver,
+		Limits: limitsOf(p.Manager.EffectiveLimits()), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
+	}
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func limitsOf(limits quota.Limits) Limits {
+	idle := Limit{Default: limits.IdleTimeout.Default.Seconds(), Max: limits.IdleTimeout.Max.Seconds(), Choices: []float64{}, Unit: "s", Acts: notActingYet, Applies: live}
+	for _, choice := range limits.IdleTimeout.Choices {
+		idle.Choices = append(idle.Choices, choice.Seconds())
+	}
+	return Limits{
+		CPUs:          limitOf(limits.CPUs, "CPUs", enforced, live),
+		Memory:        limitOf(limits.MemoryMB, "MB", enforced, live),
+		Shm:           limitOf(limits.ShmMB, "MB", enforced, onRestart),
+		Processes:     limitOf(limits.Processes, "", enforced, onRestart),
+		VolumeSize:    limitOf(limits.VolumeMB, "MB", notActingYet, live),
+		ContainerSize: limitOf(limits.ContainerMB, "MB", notActingYet, onRestart),
+		IdleTimeout:   idle,
+	}
+}
+
+func limitOf[T float64 | int64](r quota.Range[T], unit, acts, applies string) Limit {
+	limit := Limit{Default: float64(r.Default), Max: float64(r.Max), Choices: make([]float64, len(r.Choices)), Unit: unit, Acts: acts, Applies: applies}
+	for i, choice := range r.Choices {
+		limit.Choices[i] = float64(choice)
+	}
+	return limit
+}
+
+// Images shows the images that are offered. It asks the engine.
+func (p *Presenter) Images(ctx context.Context) ([]Image, error) {
+	catalog, states, err := p.Manager.Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	images := make([]Image, len(catalog))
+	for i, offered := range catalog {
+		images[i] = Image{
+			Name: offered.Name, Image: offered.Image, Profile: orElse(offered.Profile, profile.MLWorkspace.Name),
+			Description: offered.Description, Default: i == 0, State: "pull", Note: "pulled at the first start",
+		}
+		switch state := states[i]; {
+		case state.Here:
+			images[i].State, images[i].SizeBytes = "here", state.SizeBytes
+			images[i].Note = fmt.Sprintf("here · %d MB", state.SizeBytes/1e6)
+		case state.Buildable:
+			images[i].State, images[i].Note = "build", "built here at the first start, ≈ 1 min"
+		}
+	}
+	return images, nil
+}
+
+// Volumes shows the owner's volumes.
+func (p *Presenter) Volumes(caller manager.Caller, owner workspace.Owner) ([]Volume, error) {
+	volumes, err := p.Manager.Volumes(caller, owner)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]Volume, len(volumes))
+	for i, volume := range volumes {
+		shown[i] = Volume{
+			Name: volume.Name, Owner: string(volume.Owner), DisplayName: volume.DisplayName,
+			CreatedAt: volume.CreatedAt, KeptSince: timeOrNil(volume.KeptSince),
+		}
+		if volume.UsedBy != "" {
+			user := string(volume.UsedBy)
+			shown[i].UsedBy = &user
+		}
+	}
+	return shown, nil
+}
+
+// UsageOf shows a measurement.
+func UsageOf(usage workspace.Usage) Usage {
+	return Usage{Bytes: usage.Bytes, Files: usage.Files, ChangedAt: timeOrNil(usage.ChangedAt), MeasuredAt: usage.MeasuredAt}
+}
+
+// Follow sends a snapshot of what the caller may see of the owner's things, and then every change, until ctx ends or
+// send fails. A client that could not keep up gets a new snapshot.
+func (p *Presenter) Follow(ctx context.Context, caller manager.Caller, owner workspace.Owner, send func(Event) error) error {
+	for {
+		err := p.followOnce(ctx, caller, owner, send)
+		if !errors.Is(err, errFellBehind) {
+			return err
+		}
+	}
+}
+
+var errFellBehind = errors.New("fell behind")
+
+func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner workspace.Owner, send func(Event) error) error {
+	changes, unsubscribe := p.Manager.Subscribe()
+	defer unsubscribe()
+	snapshot, err := p.snapshot(caller, owner)
+	if err != nil {
+		return err
+	}
+	if err := send(snapshot); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case change, open := <-changes:
+			if !open {
+				return errFellBehind
+			}
+			if change.Owner != owner && change.Kind != manager.EventHost {
+				continue
+			}
+			event, err := p.event(caller, owner, change)
+			if err != nil {
+				return err
+			}
+			if err := send(event); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (p *Presenter) snapshot(caller manager.Caller, owner workspace.Owner) (Event, error) {
+	workspaces, err := p.Workspaces(caller, owner)
+	if err != nil {
+		return Event{}, err
+	}
+	volumes, err := p.Volumes(caller, owner)
+	if err != nil {
+		return Event{}, err
+	}
+	host := p.Host()
+	return Event{Type: "snapshot", Workspaces: &workspaces, Volumes: &volumes, Host: &host}, nil
+}
+
+func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change manager.Event) (Event, error) {
+	event := Event{Seq: change.Seq, Type: string(change.Kind)}
+	switch change.Kind {
+	case manager.EventWorkspace:
+		shown := p.Workspace(change.Workspace)
+		event.Workspace = &shown
+	case manager.EventRemoved:
+		event.ID, event.Owner = string(change.ID), string(change.Owner)
+	case manager.EventVolumes:
+		volumes, err := p.Volumes(caller, owner)
+		if err != nil {
+			return event, err
+		}
+		event.Volumes = &volumes
+	case manager.EventHost:
+		host := p.Host()
+		event.Host = &host
+	}
+	return event, nil
+}
+
+// Request turns input into what the manager understands.
+func (in WorkspaceInput) Request() manager.CreateRequest {
+	request := manager.CreateRequest{
+		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
+		IdleTimeout: durationOf(in.IdleTimeout), ClearVolumeOnStop: isTrue(in.ClearVolumeOnStop), Stopped: isTrue(in.IsStopped),
+	}
+	if in.Compute != nil {
+		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
+	}
+	if in.Storage != nil {
+		request.Volume = in.Storage.Volume
+		request.VolumeMB, request.ContainerMB = wholeOf(in.Storage.VolumeSize), wholeOf(in.Storage.ContainerSize)
+	}
+	return request
+}
+
+// Request turns input into what the manager understands.
+func (in WorkspaceUpdate) Request() manager.UpdateRequest {
+	request := manager.UpdateRequest{
+		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
+		IdleTimeout: durationOf(in.IdleTimeout), ClearVolumeOnStop: in.ClearVolumeOnStop,
+	}
+	if in.Compute != nil {
+		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
+	}
+	if in.Storage != nil {
+		request.VolumeMB, request.ContainerMB = wholeOf(in.Storage.VolumeSize), wholeOf(in.Storage.ContainerSize)
+	}
+	return request
+}
+
+// wholeOf cuts the fraction off, as upstream does, and keeps absurd values inside int64, where limits refuse them.
+func wholeOf(n *Number) *int64 {
+	if n == nil {
+		return nil
+	}
+	whole := int64(math.Max(math.MinInt64/2, math.Min(math.MaxInt64/2, math.Trunc(float64(*n)))))
+	return &whole
+}
+
+func durationOf(s *Seconds) *time.Duration {
+	if s == nil {
+		return nil
+	}
+	duration := s.Duration()
+	return &duration
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+func (s *service) registerSelf(api huma.API) {
+	me := operation("get-me", http.MethodGet, "/users/me", "Who am I", "Users", http.StatusOK)
+	huma.Register(api, me, func(ctx context.Context, _ *struct{}) (*struct{ Body User }, error) {
+		return &struct{ Body User }{User{ID: string(callerOf(ctx).User)}}, nil
+	})
+}
+
+func (s *service) registerHost(api huma.API) {
+	const tag = "Host"
+	config := operation("get-config", http.MethodGet, "/config", "What a create dialog needs, in upstream's form", tag, http.StatusOK)
+	huma.Register(api, config, func(context.Context, *struct{}) (*struct{ Body Config }, error) {
+		return &struct{ Body Config }{s.Presenter.Config()}, nil
+	})
+	host := operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK)
+	huma.Register(api, host, func(context.Context, *struct{}) (*struct{ Body Host }, error) {
+		return &struct{ Body Host }{s.Presenter.Host()}, nil
+	})
+	images := operation("list-images", http.MethodGet, "/images", "The images that are offered", tag, http.StatusOK)
+	huma.Register(api, images, func(ctx context.Context, _ *struct{}) (*struct{ Body []Image }, error) {
+		list, err := s.Presenter.Images(ctx)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body []Image }{list}, nil
+	})
+}
+
+// volumePath is the part of a path that names a volume.
+type volumePath struct {
+	ownerPath
+	Name string `path:"name" maxLength:"255" doc:"Name of the volume."`
+}
+
+func (s *service) registerVolumes(api huma.API) {
+	const tag, path = "Volumes", "/users/{user_id}/volumes"
+	list := operation("list-volumes", http.MethodGet, path, "List volumes, those of deleted workspaces among them", tag, http.StatusOK)
+	huma.Register(api, list, func(ctx context.Context, in *struct{ ownerPath }) (*struct{ Body []Volume }, error) {
+		volumes, err := s.Presenter.Volumes(callerOf(ctx), in.owner())
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body []Volume }{volumes}, nil
+	})
+	remove := operation("delete-volume", http.MethodDelete, path+"/{name}", "Delete a kept volume and the files in it for good", tag, http.StatusNoContent)
+	huma.Register(api, remove, func(ctx context.Context, in *struct{ volumePath }) (*struct{}, error) {
+		return nil, s.fail(ctx, s.Presenter.Manager.DeleteVolume(ctx, callerOf(ctx), in.owner(), in.Name))
+	})
+	usage := operation("measure-volume", http.MethodGet, path+"/{name}:usage", "Measure a volume", tag, http.StatusOK)
+	usage.Description = "Walks all its files, which can take seconds."
+	huma.Register(api, usage, func(ctx context.Context, in *struct{ volumePath }) (*struct{ Body Usage }, error) {
+		measured, err := s.Presenter.Manager.VolumeUsage(ctx, callerOf(ctx), in.owner(), in.Name)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Usage }{UsageOf(measured)}, nil
+	})
+	own := operation("measure-workspace", http.MethodGet, workspacesPath+"/{workspace_id}:usage", "Measure the files of a workspace", tag, http.StatusOK)
+	own.Description = "Walks all its files, which can take seconds."
+	huma.Register(api, own, func(ctx context.Context, in *struct{ workspacePath }) (*struct{ Body Usage }, error) {
+		measured, err := s.Presenter.Manager.Usage(ctx, callerOf(ctx), in.owner(), in.id())
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Usage }{UsageOf(measured)}, nil
+	})
+}

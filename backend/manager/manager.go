@@ -1,0 +1,206 @@
+package manager
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/quota"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// CatalogImage is an image that is offered to owners.
+type CatalogImage struct {
+	Name        string // "JupyterLab"
+	Image       string
+	Profile     string
+	Description string
+}
+
+// Options are what a Manager is made of. All but Now, NewUID and StartsAtOnce are required.
+type Options struct {
+	Engine    workspace.Engine
+	Store     workspace.Store
+	Namespace string // first part of every id
+	Limits    quota.Limits
+	Profiles  []profile.Profile
+	Catalog   []CatalogImage // the first is the default
+	Log       *slog.Logger
+
+	Now          func() time.Time
+	NewUID       func() string
+	StartsAtOnce int // 0 = 4
+}
+
+// Manager is the one choke point through which every surface reaches workspaces.
+type Manager struct {
+	Options
+	board  *board
+	starts *turnstile
+	resync chan struct{} // asks the session for a new look at everything
+
+	mu       sync.Mutex
+	entries  map[workspace.ID]*entry
+	volumes  map[string]workspace.Volume // what the engine holds
+	kept     map[string]workspace.Volume // what the store remembers of deleted workspaces' volumes
+	deleting map[string]bool             // volumes that are being deleted
+	engine   engineState
+	changes  uint64 // grows with every observation that is applied
+	synced   bool   // everything has been looked at once since the start
+
+	running context.Context // of Run; workers live in it
+	workers sync.WaitGroup
+}
+
+// engineState is what is known of the engine. The zero value is an engine nobody has reached yet.
+type engineState struct {
+	up        bool
+	host      workspace.Host
+	startedAt time.Time
+	since     time.Time // of the present state
+	reason    string
+	hint      string
+	back      chan struct{} // closed when the engine is back
+}
+
+// EngineStatus is what surfaces show of the engine.
+type EngineStatus struct {
+	Host      workspace.Host // as last seen
+	Reachable bool
+	Since     time.Time
+	Reason    string
+	Hint      string
+}
+
+// New makes a Manager and loads what the store knows, so that it can answer at once; Run then connects it to the engine.
+func New(ctx context.Context, options Options) (*Manager, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.NewUID == nil {
+		options.NewUID = newUID
+	}
+	if options.StartsAtOnce == 0 {
+		options.StartsAtOnce = 4
+	}
+	m := &Manager{
+		Options:  options,
+		board:    newBoard(),
+		starts:   newTurnstile(options.StartsAtOnce),
+		resync:   make(chan struct{}, 1),
+		entries:  map[workspace.ID]*entry{},
+		volumes:  map[string]workspace.Volume{},
+		kept:     map[string]workspace.Volume{},
+		deleting: map[string]bool{},
+		engine: engineState{
+			since: options.Now(), back: make(chan struct{}),
+			reason: "Connecting to the engine.",
+		},
+	}
+	records, err := options.Store.Records(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the known workspaces: %w", err)
+	}
+	kept, err := options.Store.KeptVolumes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the kept volumes: %w", err)
+	}
+	for _, volume := range kept {
+		m.kept[volume.Name] = volume
+	}
+	slices.SortFunc(records, func(a, b workspace.Record) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	for _, record := range records {
+		m.insert(&entry{record: record})
+	}
+	return m, nil
+}
+
+func newUID() string {
+	var random [12]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(random[:])
+}
+
+// Subscribe returns a channel of everything that is published from now on. It is closed when the subscriber falls too
+// far behind; it then subscribes again. Who reads the present state after subscribing misses nothing.
+func (m *Manager) Subscribe() (events <-chan Event, unsubscribe func()) {
+	events, _, unsubscribe = m.board.subscribe()
+	return events, unsubscribe
+}
+
+// Engine tells how the engine is.
+func (m *Manager) Engine() EngineStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return EngineStatus{
+		Host: m.engine.host, Reachable: m.engine.up, Since: m.engine.since,
+		Reason: m.engine.reason, Hint: m.engine.hint,
+	}
+}
+
+// EffectiveLimits are the configured limits, capped to what the host has.
+func (m *Manager) EffectiveLimits() quota.Limits {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limits()
+}
+
+func (m *Manager) limits() quota.Limits {
+	return m.Limits.CapToHost(m.engine.host.CPUs, m.engine.host.MemoryMB)
+}
+
+// profileOf finds the profile of a workspace. A profile that was taken out of the configuration leaves the default, so
+// that its workspaces can still be stopped and deleted.
+func (m *Manager) profileOf(name string) profile.Profile {
+	if found, ok := profile.Find(m.Profiles, name); ok {
+		return found
+	}
+	return profile.MLWorkspace
+}
+
+// profileFor chooses the profile of an image: the one asked for, else the catalogue's, else ML Lab's contract.
+func (m *Manager) profileFor(asked, image string) (string, error) {
+	if asked != "" {
+		if _, ok := profile.Find(m.Profiles, asked); !ok {
+			names := make([]string, len(m.Profiles))
+			for i, p := range m.Profiles {
+				names[i] = p.Name
+			}
+			return "", workspace.Invalid("profile", "There is no image profile %q. There are: %s.", asked, strings.Join(names, ", "))
+		}
+		return asked, nil
+	}
+	for _, offered := range m.Catalog {
+		if offered.Image == image && offered.Profile != "" {
+			return offered.Profile, nil
+		}
+	}
+	return profile.MLWorkspace.Name, nil
+}
+
+// ImageTitle is what people call an image: its name in the catalogue, else the reference itself.
+func (m *Manager) ImageTitle(image string) string {
+	for _, offered := range m.Catalog {
+		if offered.Image == image {
+			return offered.Name
+		}
+	}
+	return image
+}
+
+// Images tells which images are offered and whether they are here. It asks the engine.
+func (m *Manager) Images(ctx context.Context) ([]CatalogImage, []workspace.ImageState, error) {
+	refs := make([]string, len(m.Catalog))
+	for i, offered := range m.Catalog {
+		refs[i] = offered.Image
+	}
+	states, err := m.Options.Engine.Images(ctx, refs)
+	return m.Catalog, states, err
+}

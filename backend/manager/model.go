@@ -1,0 +1,197 @@
+package manager
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// entry is one workspace in memory. Everything in it is guarded by Manager.mu.
+type entry struct {
+	record   workspace.Record
+	observed *workspace.Observed // nil: no container
+	ready    string              // incarnation whose IDE has answered; see incarnation
+	gone     string              // handle of the container that was last reported removed
+	changed  uint64              // Manager.changes when observed last changed
+
+	steps    stepList  // of the start that goes on or failed
+	stepsFor string    // which start that is
+	done     doneSteps // of that start
+	phase    string    // kind of the step that goes on, or PhaseQueued
+	now      *activeStep
+	working  bool          // a worker lives
+	wake     chan struct{} // tells a waiting worker to look again
+	failures int           // of the present step, in a row
+	failing  string        // sentence of the last failure while taking down
+
+	published *workspace.Workspace
+	removed   bool // nothing of it is left; who still holds it lets go
+	waiters   []waiter
+}
+
+// activeStep is the step that a worker executes.
+type activeStep struct {
+	step   workspace.Step
+	cancel context.CancelCauseFunc
+}
+
+// incarnation names one run of one container: an IDE that answered before a restart of its container has to answer anew.
+func incarnation(observed *workspace.Observed) string {
+	if observed == nil || observed.State != workspace.ContainerRunning {
+		return ""
+	}
+	return observed.Handle + "@" + observed.StartedAt.UTC().Format(time.RFC3339Nano)
+}
+
+func (e *entry) isReady() bool { return e.ready != "" && e.ready == incarnation(e.observed) }
+
+// insert adds an entry to the model and shows it. The caller holds the lock, or nobody else knows the manager yet.
+func (m *Manager) insert(e *entry) {
+	e.wake = make(chan struct{}, 1)
+	m.entries[e.record.ID] = e
+	m.publish(e)
+}
+
+// remove drops an entry of which nothing is left. The caller holds the lock.
+func (m *Manager) remove(e *entry) {
+	delete(m.entries, e.record.ID)
+	e.removed = true
+	m.board.remove(e.record.Owner, e.record.ID)
+	m.board.announce(EventVolumes, e.record.Owner)
+	e.notifyWaiters()
+}
+
+// publish computes what surfaces show of an entry and tells them if it is news. The caller holds the lock.
+func (m *Manager) publish(e *entry) {
+	defer e.notifyWaiters()
+	view := m.view(e)
+	if e.published != nil && sameView(e.published, view) {
+		return
+	}
+	e.published = view
+	m.board.put(view)
+}
+
+// waiter waits for something to become true of an entry.
+type waiter struct {
+	until func(*entry) bool
+	met   chan struct{}
+}
+
+// await returns a channel that is closed once until holds. The caller holds the lock.
+func (e *entry) await(until func(*entry) bool) <-chan struct{} {
+	w := waiter{until: until, met: make(chan struct{})}
+	e.waiters = append(e.waiters, w)
+	e.notifyWaiters()
+	return w.met
+}
+
+func (e *entry) notifyWaiters() {
+	e.waiters = slices.DeleteFunc(e.waiters, func(w waiter) bool {
+		if !w.until(e) {
+			return false
+		}
+		close(w.met)
+		return true
+	})
+}
+
+func (m *Manager) view(e *entry) *workspace.Workspace {
+	view := &workspace.Workspace{Record: e.record}
+	view.Status, view.Phase, view.Reason, view.ReasonCode = workspace.Describe(workspace.Situation{
+		Record: e.record, Observed: e.observed, Ready: e.isReady(), Phase: e.phase,
+		EngineDown: !m.engine.up, EngineReason: m.engine.reason,
+	})
+	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
+	if view.Status == workspace.StatusTerminating && e.failing != "" {
+		view.Reason = e.failing
+	}
+	if view.Status == workspace.StatusPending || view.Status == workspace.StatusFailed {
+		view.Steps = e.steps
+		view.Cancellable = view.Status == workspace.StatusPending
+	}
+	if view.Status == workspace.StatusRunning && e.observed.Compute.ShmMB != e.record.Spec.Compute.ShmMB {
+		view.PendingRestart = []string{"shm"}
+	}
+	view.StatusSince = m.statusSince(e, view.Status)
+	return view
+}
+
+// statusSince says since when the status holds. It is derived from what is known wherever it can be, so that it
+// survives a restart of the manager.
+func (m *Manager) statusSince(e *entry, status workspace.Status) time.Time {
+	switch status {
+	case workspace.StatusRunning:
+		return e.observed.StartedAt
+	case workspace.StatusFailed, workspace.StatusSucceeded:
+		return e.record.Outcome.At
+	case workspace.StatusUnknown:
+		return m.engine.since
+	}
+	return e.record.DesiredAt
+}
+
+// sameView compares two views but for their versions. Steps are copied on every change, so identity is enough.
+func sameView(a, b *workspace.Workspace) bool {
+	sameSteps := len(a.Steps) == len(b.Steps) && (len(a.Steps) == 0 || &a.Steps[0] == &b.Steps[0])
+	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
+		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
+		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
+		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
+}
+
+// observe applies what the engine says of a workspace's container, unless something newer is known. The caller holds
+// the lock.
+func (m *Manager) observe(e *entry, observed *workspace.Observed) {
+	if observed != nil && (observed.Handle == e.gone || outdated(e.observed, observed)) {
+		return
+	}
+	m.changes++
+	e.changed = m.changes
+	e.observed = observed
+	m.judge(e)
+}
+
+// outdated reports whether news of a container is older than what is known of the same container: the answer to a call
+// and an event about the same thing can overtake each other.
+func outdated(known, news *workspace.Observed) bool {
+	if known == nil || known.Handle != news.Handle {
+		return false
+	}
+	if !known.StartedAt.Equal(news.StartedAt) {
+		return known.StartedAt.After(news.StartedAt)
+	}
+	ended := known.State == workspace.ContainerExited || known.State == workspace.ContainerDead
+	return ended && known.FinishedAt.After(known.StartedAt) && (news.State == workspace.ContainerRunning || news.State == workspace.ContainerCreated)
+}
+
+// judge notes the outcome of an attempt that has ended. The caller holds the lock.
+func (m *Manager) judge(e *entry) {
+	if !m.synced {
+		return // what ended with its engine is not known before the first full look
+	}
+	outcome := Judge(e.record, e.observed, m.engine.startedAt, m.Now())
+	if outcome == nil {
+		return
+	}
+	m.conclude(e, outcome)
+}
+
+// conclude ends the current attempt. The caller holds the lock.
+func (m *Manager) conclude(e *entry, outcome *workspace.Outcome) {
+	e.record.Outcome = outcome
+	e.steps = e.steps.fail(outcome.Reason, m.Now())
+	m.save(e)
+	m.collectLog(e)
+	m.Log.Info("workspace ended", "id", e.record.ID, "status", outcome.Status, "cause", outcome.Code, "exit_code", outcome.ExitCode)
+}
+
+// save writes a record that the manager itself changed. A disk that is full must not stop the reconciler: memory goes
+// on, the next change of the record is written with it, and after a restart the engine tells most of it again.
+func (m *Manager) save(e *entry) {
+	if err := m.Store.PutRecord(context.Background(), e.record); err != nil {
+		m.Log.Error("state not written", "id", e.record.ID, "error", err)
+	}
+}

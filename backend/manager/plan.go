@@ -1,0 +1,233 @@
+package manager
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Deadlines of the steps whose duration does not depend on the image. They are generous: on a busy machine Docker's own
+// calls take seconds, and a step that was given up too early has to be done again.
+const (
+	storageDeadline = time.Minute
+	createDeadline  = 2 * time.Minute
+	startDeadline   = 2 * time.Minute
+	resizeDeadline  = 30 * time.Second
+	removeDeadline  = time.Minute
+	stopSlack       = 30 * time.Second // on top of the grace the image gets to end by itself
+)
+
+// Plan is what has to be done, in order, for a workspace to become what it should be.
+type Plan struct{ Steps []workspace.Step }
+
+// String lists the steps with their causes, one a line. Tests compare it, so it is stable.
+func (p Plan) String() string {
+	if len(p.Steps) == 0 {
+		return "nothing to do"
+	}
+	lines := make([]string, len(p.Steps))
+	for i, step := range p.Steps {
+		lines[i] = fmt.Sprintf("%d %s: %s", i+1, step.Kind, step.Cause)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// next returns the first step, if any.
+func (p Plan) next() (workspace.Step, bool) {
+	if len(p.Steps) == 0 {
+		return workspace.Step{}, false
+	}
+	return p.Steps[0], true
+}
+
+// doneSteps are the steps of a start that are done and leave no trace in what an engine says of a container: without
+// them a plan would begin with the image for ever.
+type doneSteps map[workspace.StepKind]bool
+
+// leavesNoTrace reports whether a step belongs into doneSteps.
+func leavesNoTrace(kind workspace.StepKind) bool {
+	return kind == workspace.StepImage || kind == workspace.StepStorage
+}
+
+// planner collects steps for one deployment.
+type planner struct {
+	done       doneSteps
+	deployment workspace.Deployment
+	profile    profile.Profile
+	steps      []workspace.Step
+}
+
+func (p *planner) add(kind workspace.StepKind, cause string) {
+	if p.done[kind] {
+		return
+	}
+	p.steps = append(p.steps, workspace.Step{Kind: kind, Cause: cause, Deadline: p.deadline(kind), Deployment: p.deployment})
+}
+
+func (p *planner) deadline(kind workspace.StepKind) time.Duration {
+	switch kind {
+	case workspace.StepStorage, workspace.StepRemoveStorage:
+		return storageDeadline
+	case workspace.StepCreate:
+		return createDeadline
+	case workspace.StepStart, workspace.StepResume:
+		return startDeadline
+	case workspace.StepAnswers:
+		return p.profile.AnswerDeadline
+	case workspace.StepResize:
+		return resizeDeadline
+	case workspace.StepStop:
+		return p.profile.StopGrace + stopSlack
+	case workspace.StepRemove:
+		return removeDeadline
+	}
+	return 0 // a pull or a build takes as long as it takes, and can be cancelled
+}
+
+// PlanFor decides what has to be done. It is pure and total: observed is nil when there is no container, and ready says
+// whether the IDE of this very container has answered. An empty plan means that nothing is left to do.
+func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, done doneSteps, prof profile.Profile) Plan {
+	p := &planner{done: done, deployment: Deploy(record, prof), profile: prof}
+	switch {
+	case record.Desired == workspace.DesiredDeleted:
+		p.takeDown(observed, "the workspace is being deleted")
+		if record.DeleteVolume {
+			p.add(workspace.StepRemoveStorage, "its owner asked to delete the files too")
+		}
+		p.add(workspace.StepForget, "nothing of it is left")
+	case record.Desired == workspace.DesiredStopped:
+		p.takeDown(observed, "it should be stopped")
+		if record.DeleteVolume {
+			p.add(workspace.StepRemoveStorage, "its files are cleared whenever it stops")
+		}
+	case record.Outcome != nil:
+		// The attempt is over. What still runs is ended, what has ended is kept for its logs.
+		if observed != nil && alive(observed) {
+			p.add(workspace.StepStop, "the attempt has failed")
+		}
+	default:
+		p.bringUp(record, observed, ready)
+	}
+	return Plan{Steps: p.steps}
+}
+
+func (p *planner) takeDown(observed *workspace.Observed, why string) {
+	if observed == nil {
+		return
+	}
+	if alive(observed) {
+		p.add(workspace.StepStop, why)
+	}
+	p.add(workspace.StepRemove, why)
+}
+
+func (p *planner) bringUp(record workspace.Record, observed *workspace.Observed, ready bool) {
+	if observed == nil {
+		p.build("it should run and has no container")
+		return
+	}
+	if cause := staleness(record, observed, p.deployment); cause != "" {
+		// The image comes first, so that a container that serves its owner is not ended for one that cannot be had.
+		p.add(workspace.StepImage, cause)
+		p.takeDown(observed, cause)
+		p.assemble(cause)
+		return
+	}
+	switch observed.State {
+	case workspace.ContainerCreated:
+		p.launch("its container was made and not started")
+	case workspace.ContainerExited:
+		p.launch("it ended with its engine and should run")
+	case workspace.ContainerPaused:
+		p.add(workspace.StepResume, "it was frozen and should run")
+		p.add(workspace.StepAnswers, "it was frozen and should run")
+	case workspace.ContainerDead:
+		p.takeDown(observed, "its container is half removed")
+		p.build("its container is half removed")
+	case workspace.ContainerRunning:
+		if !sameLiveCompute(record.Spec.Compute, observed.Compute) {
+			p.add(workspace.StepResize, fmt.Sprintf("its limits should be %s", computeTitle(record.Spec.Compute)))
+		}
+		if !ready {
+			p.add(workspace.StepAnswers, "nobody has seen it answer yet")
+		}
+	}
+}
+
+func (p *planner) build(cause string) {
+	p.add(workspace.StepImage, cause)
+	p.assemble(cause)
+}
+
+func (p *planner) assemble(cause string) {
+	p.add(workspace.StepStorage, cause)
+	p.add(workspace.StepCreate, cause)
+	p.launch(cause)
+}
+
+func (p *planner) launch(cause string) {
+	p.add(workspace.StepStart, cause)
+	p.add(workspace.StepAnswers, cause)
+}
+
+// staleness says why a container has to make way for a new one; "" when it does not.
+func staleness(record workspace.Record, observed *workspace.Observed, deployment workspace.Deployment) string {
+	switch {
+	case observed.UID != record.UID:
+		return "its container belongs to an earlier workspace of the same id"
+	case observed.Attempt != record.Attempt:
+		return "it was started anew"
+	case observed.Fingerprint != deployment.Fingerprint:
+		return fmt.Sprintf("its image should be %s", record.Spec.Image)
+	}
+	return ""
+}
+
+func alive(observed *workspace.Observed) bool {
+	return observed.State == workspace.ContainerRunning || observed.State == workspace.ContainerPaused
+}
+
+// sameLiveCompute compares what changes without a restart.
+func sameLiveCompute(wanted, actual workspace.Compute) bool {
+	return wanted.MemoryMB == actual.MemoryMB && nanoCPUs(wanted) == nanoCPUs(actual)
+}
+
+// nanoCPUs is how engines count; comparing it hides differences that no engine can see.
+func nanoCPUs(c workspace.Compute) int64 { return int64(c.CPUs*1e9 + 0.5) }
+
+// Deploy computes the container that should be. Everything in it comes from the record and the profile; nothing a
+// client sent is copied through unseen.
+func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment {
+	return workspace.Deployment{
+		ID:            record.ID,
+		UID:           record.UID,
+		Owner:         record.Owner,
+		DisplayName:   record.Spec.DisplayName,
+		Attempt:       record.Attempt,
+		Fingerprint:   fingerprint(record),
+		Image:         record.Spec.Image,
+		Compute:       record.Spec.Compute,
+		Volume:        record.Volume,
+		VolumeAdopted: record.VolumeAdopted,
+		MountPath:     prof.MountPath,
+		Env:           prof.Environment(record.Owner, record.ID),
+		SecretEnv:     prof.SecretEnv,
+		Port:          prof.Port,
+		AccessPath:    prof.AccessPath(record.Owner, record.ID),
+		HealthPath:    prof.HealthPath,
+		Capabilities:  prof.Capabilities,
+		StopGrace:     prof.StopGrace,
+	}
+}
+
+// fingerprint covers what its owner can change and what takes effect by an immediate restart. Shm and process limits
+// wait for the next start, and a manager that brings better profiles must not restart what runs.
+func fingerprint(record workspace.Record) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", record.Spec.Image, record.Spec.Profile, record.Volume))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,433 @@
+package manager
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	// bootShare is how long a booting IDE keeps its place in the turnstile: long enough for an ordinary boot, short
+	// enough that an image which never answers does not hold others up.
+	bootShare = 3 * time.Second
+	// progressEvery bounds how often the progress of a step is published.
+	progressEvery = 100 * time.Millisecond
+	logTimeout    = 5 * time.Second
+	keptLogLines  = 500
+	shownLogLines = 20
+)
+
+// errRedirected cancels a step because its owner wants something else now.
+var errRedirected = errors.New("something else is wanted now")
+
+func (m *Manager) plan(e *entry) Plan {
+	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec.Profile))
+}
+
+// redirect follows a change of what should be: a step that is no longer wanted is cancelled. The caller holds the lock.
+func (m *Manager) redirect(e *entry) {
+	if active := e.now; active != nil {
+		next, any := m.plan(e).next()
+		if !any || !sameStep(active.step, next) {
+			active.cancel(errRedirected)
+		}
+	}
+	m.reconsider(e)
+}
+
+// sameStep reports whether two steps ask for the same thing of an engine.
+func sameStep(a, b workspace.Step) bool {
+	same := a.Kind == b.Kind && a.Deployment.UID == b.Deployment.UID && a.Deployment.Attempt == b.Deployment.Attempt &&
+		a.Deployment.Fingerprint == b.Deployment.Fingerprint
+	return same && (a.Kind != workspace.StepResize || sameLiveCompute(a.Deployment.Compute, b.Deployment.Compute))
+}
+
+// reconsider follows a change of what is: it sees to it that a worker lives if there is something to do, wakes one that
+// waits, and calls off the wait for an answer of a container that has ended. The caller holds the lock.
+func (m *Manager) reconsider(e *entry) {
+	defer m.publish(e)
+	if e.removed || m.running == nil || m.running.Err() != nil {
+		return
+	}
+	next, any := m.plan(e).next()
+	switch {
+	case e.working:
+		if active := e.now; active != nil && active.step.Kind == workspace.StepAnswers && (!any || next.Kind != workspace.StepAnswers) {
+			active.cancel(errRedirected)
+		}
+		select {
+		case e.wake <- struct{}{}:
+		default:
+		}
+	case any && m.synced:
+		e.working = true
+		m.workers.Add(1)
+		go m.work(m.running, e)
+	}
+}
+
+// work executes steps until nothing is left to do for the workspace.
+func (m *Manager) work(ctx context.Context, e *entry) {
+	defer m.workers.Done()
+	place := &turnstilePlace{}
+	defer place.leave()
+	for {
+		step, stepCtx, verdict := m.takeStep(ctx, e)
+		switch verdict {
+		case nothingToDo:
+			return
+		case waitForEngine:
+			m.wait(ctx, e, 0)
+			continue
+		}
+		pause := m.execute(stepCtx, e, step, place)
+		if ctx.Err() != nil {
+			m.letGo(e)
+			return
+		}
+		if pause > 0 {
+			place.leave()
+			m.wait(ctx, e, pause)
+		}
+	}
+}
+
+func (m *Manager) letGo(e *entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.working = false
+}
+
+type takeVerdict int
+
+const (
+	goAhead takeVerdict = iota
+	nothingToDo
+	waitForEngine
+)
+
+// takeStep makes the next step the active one.
+func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, context.Context, takeVerdict) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer m.publish(e)
+	plan := m.plan(e)
+	step, any := plan.next()
+	if !any || e.removed || ctx.Err() != nil {
+		e.working, e.phase = false, ""
+		e.stepsFor, e.done = "", nil
+		if e.record.Outcome == nil {
+			e.steps = nil
+		}
+		return step, nil, nothingToDo
+	}
+	if !m.engine.up && step.Kind != workspace.StepForget {
+		e.phase = ""
+		return step, nil, waitForEngine
+	}
+	if start := startOf(e.record); e.stepsFor != start {
+		e.stepsFor, e.steps, e.done, e.failures = start, nil, doneSteps{}, 0
+		if e.record.Desired == workspace.DesiredRunning && e.record.Outcome == nil {
+			e.steps = newStepList(plan, m.profileOf(e.record.Spec.Profile))
+		}
+	}
+	stepCtx, cancel := context.WithCancelCause(ctx)
+	e.now = &activeStep{step: step, cancel: cancel}
+	e.phase = string(step.Kind)
+	e.steps = e.steps.begin(step.Kind, m.Now())
+	return step, stepCtx, goAhead
+}
+
+// startOf names one bringing-up or taking-down, to which a list of steps belongs.
+func startOf(record workspace.Record) string {
+	return fmt.Sprintf("%s %d %s %t", record.Desired, record.Attempt, fingerprint(record), record.Outcome != nil)
+}
+
+// doneNow returns what is done of the present start.
+func (e *entry) doneNow() doneSteps {
+	if e.stepsFor != startOf(e.record) {
+		return nil
+	}
+	return e.done
+}
+
+// wait pauses a worker until something changes, the engine is back, or the time is over (0 = no time).
+func (m *Manager) wait(ctx context.Context, e *entry, pause time.Duration) {
+	m.mu.Lock()
+	var back <-chan struct{}
+	if !m.engine.up {
+		back = m.engine.back
+	}
+	m.mu.Unlock()
+	var over <-chan time.Time
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-e.wake:
+	case <-back:
+	case <-over:
+	}
+}
+
+// execute carries one step out and notes what came of it. It returns how long to pause before the next try.
+func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, place *turnstilePlace) time.Duration {
+	if step.Kind == workspace.StepForget {
+		return m.forget(e, step)
+	}
+	var observed *workspace.Observed
+	err := m.takePlace(ctx, e, step, place)
+	if err == nil {
+		if step.Kind == workspace.StepRemove && step.Deployment.UID != "" {
+			m.keepLog(ctx, e)
+		}
+		stepCtx, done := ctx, context.CancelFunc(func() {})
+		if step.Deadline > 0 {
+			stepCtx, done = context.WithTimeout(ctx, step.Deadline)
+		}
+		observed, err = m.Options.Engine.Execute(stepCtx, step, m.progressOf(e, step))
+		if err != nil && errors.Is(stepCtx.Err(), context.DeadlineExceeded) {
+			err = workspace.Errorf(workspace.CodeTimeout, "The step %q took longer than %s.", step.Kind, step.Deadline)
+		}
+		done()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer m.publish(e)
+	redirected := ctx.Err() != nil // or the manager ends; either way the failure says nothing
+	e.now.cancel(nil)
+	e.now = nil
+	switch {
+	case err == nil:
+		m.succeed(e, step, observed)
+		return 0
+	case redirected:
+		return 0
+	}
+	return m.failStep(e, step, err)
+}
+
+// progressOf returns the function by which an engine reports how far the step is. Reports that come too fast are left
+// out, the next one makes up for them.
+func (m *Manager) progressOf(e *entry, step workspace.Step) func(workspace.Progress) {
+	var last time.Time
+	return func(progress workspace.Progress) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if now := time.Now(); now.Sub(last) >= progressEvery && e.now != nil && e.now.step.Kind == step.Kind {
+			last = now
+			e.steps = e.steps.report(step.Kind, progress)
+			m.publish(e)
+		}
+	}
+}
+
+// succeed notes that a step is done. The caller holds the lock.
+func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Observed) {
+	e.failures, e.failing = 0, ""
+	if leavesNoTrace(step.Kind) && e.done != nil {
+		e.done[step.Kind] = true
+	}
+	e.steps = e.steps.end(step.Kind, workspace.StepDone, m.Now())
+	switch step.Kind {
+	case workspace.StepStorage:
+		m.volumeMade(e, step)
+	case workspace.StepRemove:
+		if e.observed != nil {
+			e.gone = e.observed.Handle
+		}
+		m.observe(e, nil)
+	case workspace.StepRemoveStorage:
+		m.volumeRemoved(e)
+	case workspace.StepStart:
+		if e.record.Launched != step.Deployment.Attempt {
+			e.record.Launched = step.Deployment.Attempt
+			m.save(e)
+		}
+		m.observe(e, observed)
+	case workspace.StepAnswers:
+		e.ready = incarnation(e.observed)
+		if e.record.Previous != nil {
+			e.record.Previous = nil
+			m.save(e)
+		}
+	default:
+		if observed != nil {
+			m.observe(e, observed)
+		}
+	}
+}
+
+// failStep follows the decision about a failed step. The caller holds the lock.
+func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Duration {
+	decision := decideFailure(step, err, e.record, e.observed, e.failures, m.Now())
+	m.Log.Warn("step failed", "id", e.record.ID, "step", step.Kind, "cause", step.Cause, "error", err)
+	switch {
+	case decision.outcome != nil:
+		e.failures = 0
+		m.conclude(e, decision.outcome)
+	case decision.revert:
+		m.revert(e, decision.notice)
+	case decision.waitEngine:
+		m.askResync()
+		return retryDelays[0]
+	default:
+		e.failures++
+		if e.record.Desired != workspace.DesiredRunning {
+			e.failing = decision.notice
+		}
+		m.askResync()
+		return decision.retryAfter
+	}
+	return 0
+}
+
+// revert takes a spec back to what the container was made with, because the change failed and the container serves its
+// owner. The caller holds the lock.
+func (m *Manager) revert(e *entry, notice string) {
+	if e.record.Previous != nil {
+		name := e.record.Spec.DisplayName
+		e.record.Spec = *e.record.Previous
+		e.record.Spec.DisplayName = name
+		e.record.Previous = nil
+	}
+	if e.observed != nil {
+		e.record.Attempt = e.observed.Attempt
+		e.record.Spec.Image = e.observed.Image
+		e.record.Spec.Compute.CPUs, e.record.Spec.Compute.MemoryMB = e.observed.Compute.CPUs, e.observed.Compute.MemoryMB
+	}
+	e.record.Notice, e.record.UpdatedAt = notice, m.Now()
+	e.steps, e.stepsFor = nil, ""
+	m.save(e)
+}
+
+// forget drops the record of a workspace of which nothing is left but, perhaps, its volume.
+func (m *Manager) forget(e *entry, step workspace.Step) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.now.cancel(nil)
+	e.now = nil
+	err := m.rememberVolume(e)
+	if err == nil {
+		err = m.Store.DeleteRecord(context.Background(), e.record.ID)
+	}
+	if err != nil {
+		pause := m.failStep(e, step, err)
+		m.publish(e)
+		return pause
+	}
+	m.remove(e)
+	return 0
+}
+
+// turnstilePlace is a worker's place among the starts that go on at once; it is held from the container's creation
+// until its IDE answers, at most bootShare long after its start.
+type turnstilePlace struct{ release func() }
+
+func (p *turnstilePlace) leave() {
+	if p.release != nil {
+		p.release()
+		p.release = nil
+	}
+}
+
+// takePlace takes or leaves the place in the turnstile, as the step wants.
+func (m *Manager) takePlace(ctx context.Context, e *entry, step workspace.Step, place *turnstilePlace) error {
+	switch step.Kind {
+	case workspace.StepCreate, workspace.StepStart:
+		if place.release != nil {
+			return nil
+		}
+		release, err := m.starts.enter(ctx, func(position int) { m.queued(e, step, position) })
+		if err != nil {
+			return err
+		}
+		place.release = release
+		m.mu.Lock()
+		e.phase = string(step.Kind)
+		m.mu.Unlock()
+	case workspace.StepAnswers:
+		if place.release != nil {
+			time.AfterFunc(bootShare, place.release)
+		}
+	default:
+		place.leave()
+	}
+	return nil
+}
+
+// queued shows a workspace's position among the starts that wait.
+func (m *Manager) queued(e *entry, step workspace.Step, position int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e.phase = workspace.PhaseQueued
+	e.steps = e.steps.report(step.Kind, workspace.Progress{Detail: fmt.Sprintf("waits for its turn, position %d", position)})
+	m.publish(e)
+}
+
+// keepLog keeps the last lines of a container that is about to be removed. Losing them is not worth failing for.
+func (m *Manager) keepLog(ctx context.Context, e *entry) {
+	m.mu.Lock()
+	id, wanted := e.record.ID, e.record.Desired != workspace.DesiredDeleted
+	m.mu.Unlock()
+	if !wanted {
+		return
+	}
+	if text := m.readLog(ctx, id); len(text) > 0 {
+		if err := m.Store.PutLog(ctx, id, text); err != nil {
+			m.Log.Warn("log not kept", "id", id, "error", err)
+		}
+	}
+}
+
+// collectLog keeps the last lines of a container that has ended and shows the newest with the failed step. The caller
+// holds the lock; the work is done by a goroutine of its own.
+func (m *Manager) collectLog(e *entry) {
+	if e.observed == nil || m.running == nil {
+		return
+	}
+	outcome, ctx := e.record.Outcome, m.running
+	m.workers.Add(1)
+	go func() {
+		defer m.workers.Done()
+		text := m.readLog(ctx, e.record.ID)
+		if len(text) == 0 {
+			return
+		}
+		if err := m.Store.PutLog(ctx, e.record.ID, text); err != nil {
+			m.Log.Warn("log not kept", "id", e.record.ID, "error", err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if e.record.Outcome == outcome && !e.removed {
+			e.steps = e.steps.showLog(lastLines(text, shownLogLines))
+			m.publish(e)
+		}
+	}()
+}
+
+func (m *Manager) readLog(ctx context.Context, id workspace.ID) []byte {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	var text bytes.Buffer
+	if err := m.Options.Engine.Logs(ctx, id, keptLogLines, false, &text); err != nil {
+		return nil
+	}
+	if over := text.Len() - workspace.MaxLogBytes; over > 0 {
+		text.Next(over)
+	}
+	return text.Bytes()
+}
+
+func lastLines(text []byte, n int) []string {
+	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+	return lines[max(0, len(lines)-n):]
+}

@@ -1,0 +1,502 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Caller is on whose behalf something is asked. Who that is was found out by an adapter.
+type Caller struct {
+	User  workspace.Owner
+	Admin bool
+}
+
+func (c Caller) mayActFor(owner workspace.Owner) error {
+	if c.Admin || (c.User == owner && owner != "") {
+		return nil
+	}
+	return workspace.Errorf(workspace.CodeForbidden, "You may only see and change your own workspaces.")
+}
+
+// CreateRequest is what can be said of a new workspace; zero values and nil pointers mean the default.
+type CreateRequest struct {
+	DisplayName       *string
+	Image             *string
+	Profile           string
+	CPUs              *float64
+	MemoryMB          *int64
+	VolumeMB          *int64
+	ContainerMB       *int64
+	IdleTimeout       *time.Duration
+	ClearVolumeOnStop bool
+	Stopped           bool   // create it without starting it
+	Volume            string // a kept volume to use; "" = a new one
+}
+
+// UpdateRequest is what can be changed; nil means unchanged.
+type UpdateRequest struct {
+	DisplayName       *string
+	Image             *string
+	Profile           *string
+	CPUs              *float64
+	MemoryMB          *int64
+	VolumeMB          *int64
+	ContainerMB       *int64
+	IdleTimeout       *time.Duration
+	ClearVolumeOnStop *bool
+}
+
+// DefaultDisplayName is the name of a workspace that was given none (upstream's default).
+const DefaultDisplayName = "Default Workspace"
+
+// deleteTimeout bounds how long Delete and Stop wait until it is done; the work itself goes on.
+const deleteTimeout = 2 * time.Minute
+
+// List returns the owner's workspaces, sorted by creation. It reads memory only.
+func (m *Manager) List(caller Caller, owner workspace.Owner) ([]*workspace.Workspace, error) {
+	if err := caller.mayActFor(owner); err != nil {
+		return nil, err
+	}
+	return m.board.list(owner), nil
+}
+
+// Get returns one workspace. It reads memory only.
+func (m *Manager) Get(caller Caller, owner workspace.Owner, id workspace.ID) (*workspace.Workspace, error) {
+	if err := caller.mayActFor(owner); err != nil {
+		return nil, err
+	}
+	view, there := m.board.get(id)
+	if !there || view.Record.Owner != owner {
+		return nil, notFound(id)
+	}
+	return view, nil
+}
+
+func notFound(id workspace.ID) error {
+	return workspace.Errorf(workspace.CodeNotFound, "There is no workspace %q.", clip(string(id)))
+}
+
+// clip bounds what of the input comes back in a sentence.
+func clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// Create stores a new workspace, which then starts unless it was asked to be stopped. It returns at once.
+// CodeInvalid for a field that breaks a rule or a limit, CodeConflict for a name or a volume that is taken,
+// CodeUnavailable while the engine does not answer.
+func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Owner, request CreateRequest) (*workspace.Workspace, error) {
+	if err := caller.mayActFor(owner); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.refuseWithoutEngine(); err != nil {
+		return nil, err
+	}
+	spec, err := m.newSpec(request)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.refuseTakenName(owner, spec.DisplayName, ""); err != nil {
+		return nil, err
+	}
+	now := m.Now()
+	record := workspace.Record{
+		UID: m.NewUID(), Owner: owner, Spec: spec, Desired: workspace.DesiredRunning, Attempt: 1,
+		CreatedAt: now, UpdatedAt: now, DesiredAt: now,
+	}
+	if request.Stopped {
+		record.Desired = workspace.DesiredStopped
+	}
+	record.ID = workspace.NewID(m.Namespace, owner, spec.DisplayName, func(id workspace.ID) bool {
+		_, taken := m.entries[id]
+		return taken
+	})
+	if err := m.chooseVolume(&record, request.Volume); err != nil {
+		return nil, err
+	}
+	if err := m.Store.PutRecord(ctx, record); err != nil {
+		return nil, err
+	}
+	e := &entry{record: record}
+	m.insert(e)
+	m.reconsider(e)
+	if request.Volume != "" {
+		m.board.announce(EventVolumes, owner)
+	}
+	return e.published, nil
+}
+
+func (m *Manager) newSpec(request CreateRequest) (workspace.Spec, error) {
+	limits := m.limits()
+	spec := workspace.Spec{
+		DisplayName: DefaultDisplayName,
+		IdleTimeout: limits.IdleTimeout.Default, ClearVolumeOnStop: request.ClearVolumeOnStop,
+	}
+	if len(m.Catalog) > 0 {
+		spec.Image = m.Catalog[0].Image
+	}
+	assign(&spec.DisplayName, request.DisplayName)
+	assign(&spec.Image, request.Image)
+	assign(&spec.Compute.CPUs, request.CPUs)
+	assign(&spec.Compute.MemoryMB, request.MemoryMB)
+	assign(&spec.Storage.VolumeMB, request.VolumeMB)
+	assign(&spec.Storage.ContainerMB, request.ContainerMB)
+	assign(&spec.IdleTimeout, request.IdleTimeout)
+	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
+		return spec, err
+	}
+	var err error
+	if spec.Profile, err = m.profileFor(request.Profile, spec.Image); err != nil {
+		return spec, err
+	}
+	spec = limits.Complete(spec)
+	return spec, m.checkSpec(spec, nil)
+}
+
+func assign[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// refuseZero refuses a zero that was said: for Docker it would mean no limit at all.
+func refuseZero(spec workspace.Spec, cpus *float64, memory *int64) error {
+	if cpus != nil && spec.Compute.CPUs == 0 {
+		return workspace.Invalid("compute.cpus", "0 CPUs would mean no limit. Say how many it may use.")
+	}
+	if memory != nil && spec.Compute.MemoryMB == 0 {
+		return workspace.Invalid("compute.memory", "0 MB of memory would mean no limit. Say how much it may use.")
+	}
+	return nil
+}
+
+// checkSpec refuses a spec that breaks a rule or a limit; before is the one in force, nil at creation.
+func (m *Manager) checkSpec(spec workspace.Spec, before *workspace.Spec) error {
+	if err := workspace.CheckDisplayName(spec.DisplayName); err != nil {
+		return err
+	}
+	if before == nil || before.Image != spec.Image {
+		if err := checkImage(spec.Image); err != nil {
+			return err
+		}
+	}
+	if err := workspace.CheckIdleTimeout(spec.IdleTimeout); err != nil {
+		return err
+	}
+	return m.limits().Check(spec, before)
+}
+
+func checkImage(image string) error {
+	if len(image) > workspace.MaxImageLength {
+		return workspace.Invalid("container_image", "The name of the image has %d characters; %d are allowed.", len(image), workspace.MaxImageLength)
+	}
+	if _, err := reference.ParseNormalizedNamed(image); err != nil {
+		return workspace.Invalid("container_image", "%q is no name of an image. It looks like name:tag or registry/name:tag, in lower case.", clip(image))
+	}
+	return nil
+}
+
+// refuseTakenName refuses a display name that another workspace of the owner has. The caller holds the lock.
+func (m *Manager) refuseTakenName(owner workspace.Owner, name string, but workspace.ID) error {
+	for _, other := range m.board.list(owner) {
+		if other.Record.ID != but && strings.TrimSpace(other.Record.Spec.DisplayName) == strings.TrimSpace(name) {
+			return workspace.Errorf(workspace.CodeConflict, "A workspace with the name %s already exists for user %s!", name, owner)
+		}
+	}
+	return nil
+}
+
+// chooseVolume names the volume of a new workspace: the kept one that was asked for, else one that does not exist, so
+// that files of a deleted workspace never appear in a new one unasked. The caller holds the lock.
+func (m *Manager) chooseVolume(record *workspace.Record, asked string) error {
+	if asked != "" {
+		if _, err := m.keptVolume(record.Owner, asked); err != nil {
+			return err
+		}
+		if m.deleting[asked] {
+			return workspace.Errorf(workspace.CodeConflict, "The volume %q is being deleted.", asked)
+		}
+		record.Volume, record.VolumeAdopted = asked, true
+		return nil
+	}
+	base := fmt.Sprintf("%s-%s-vol", record.Owner, record.ID)
+	for n := 1; ; n++ {
+		name := base
+		if n > 1 {
+			name = fmt.Sprintf("%s-%d", base, n)
+		}
+		if _, taken := m.volumes[name]; !taken && m.userOf(name) == "" {
+			record.Volume = name
+			return nil
+		}
+	}
+}
+
+// refuseWithoutEngine refuses changes while the engine does not answer. The caller holds the lock.
+func (m *Manager) refuseWithoutEngine() error {
+	if m.engine.up {
+		return nil
+	}
+	return &workspace.Error{Code: workspace.CodeUnavailable, Message: "Nothing can be changed now. " + m.engine.reason, Hint: m.engine.hint}
+}
+
+// change is the one way to change what should be: it checks who asks, lets decide change a copy of the record, writes
+// the copy to the store and only then to memory, and redirects the reconciler.
+func (m *Manager) change(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, decide func(e *entry, record *workspace.Record) error) (*entry, error) {
+	if err := caller.mayActFor(owner); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, there := m.entries[id]
+	if !there || e.record.Owner != owner {
+		return nil, notFound(id)
+	}
+	if err := m.refuseWithoutEngine(); err != nil {
+		return nil, err
+	}
+	record := e.record
+	if err := decide(e, &record); err != nil {
+		return e, err
+	}
+	if record == e.record {
+		return e, nil
+	}
+	now := m.Now()
+	record.UpdatedAt = now
+	if record.Desired != e.record.Desired || record.Attempt != e.record.Attempt {
+		record.DesiredAt = now
+	}
+	if err := m.Store.PutRecord(ctx, record); err != nil {
+		return nil, err
+	}
+	e.record = record
+	m.redirect(e)
+	return e, nil
+}
+
+func refuseDeleted(record *workspace.Record) error {
+	if record.Desired == workspace.DesiredDeleted {
+		return workspace.Errorf(workspace.CodeWrongState, "The workspace %q is being deleted.", record.Spec.DisplayName)
+	}
+	return nil
+}
+
+// startAnew asks for a new attempt, at which the size of /dev/shm follows the memory.
+func (m *Manager) startAnew(record *workspace.Record) {
+	record.Spec.Compute.ShmMB = m.Limits.ShmFor(record.Spec.Compute.MemoryMB)
+	record.Desired, record.DeleteVolume = workspace.DesiredRunning, false
+	record.Attempt++
+	record.Outcome, record.Notice = nil, ""
+}
+
+// Start starts a workspace that is stopped or has ended. CodeWrongState when it runs or starts already (ML Lab's rule).
+func (m *Manager) Start(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
+	_, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+		if err := refuseDeleted(record); err != nil {
+			return err
+		}
+		if record.Desired == workspace.DesiredRunning && record.Outcome == nil {
+			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q is running or starting already. Only one that is stopped can be started.", record.Spec.DisplayName)
+		}
+		m.startAnew(record)
+		return nil
+	})
+	return err
+}
+
+// Restart replaces the container of a workspace, or starts it if it does not run. Its files stay.
+func (m *Manager) Restart(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
+	_, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+		if err := refuseDeleted(record); err != nil {
+			return err
+		}
+		m.startAnew(record)
+		return nil
+	})
+	return err
+}
+
+// Stop ends a workspace, or calls its start off, and returns when its container is gone. It is idempotent.
+func (m *Manager) Stop(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
+	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+		if err := refuseDeleted(record); err != nil {
+			return err
+		}
+		if record.Desired != workspace.DesiredStopped {
+			record.Desired, record.Outcome, record.Notice = workspace.DesiredStopped, nil, ""
+			record.DeleteVolume = record.Spec.ClearVolumeOnStop
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.waitFor(ctx, e, func(e *entry) bool {
+		return e.removed || e.record.Desired != workspace.DesiredStopped || (e.observed == nil && !e.working)
+	})
+}
+
+// Delete removes a workspace and, only if asked, its files, and returns when it is gone. Without deleteVolume the volume
+// is kept and listed.
+func (m *Manager) Delete(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, deleteVolume bool) error {
+	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+		record.Desired = workspace.DesiredDeleted
+		record.DeleteVolume = record.DeleteVolume || deleteVolume
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return m.waitFor(ctx, e, func(e *entry) bool { return e.removed })
+}
+
+func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	m.mu.Lock()
+	met := e.await(until)
+	m.mu.Unlock()
+	select {
+	case <-met:
+		return nil
+	case <-ctx.Done():
+		return workspace.Errorf(workspace.CodeTimeout, "It takes longer than expected and goes on in the background.")
+	}
+}
+
+// Update changes a workspace: CPUs and memory at once, the name at once, the image by an immediate restart if it runs.
+func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (*workspace.Workspace, error) {
+	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+		if err := refuseDeleted(record); err != nil {
+			return err
+		}
+		before := record.Spec
+		after, err := m.updatedSpec(before, request)
+		if err != nil {
+			return err
+		}
+		if after.DisplayName != before.DisplayName {
+			if err := m.refuseTakenName(owner, after.DisplayName, id); err != nil {
+				return err
+			}
+		}
+		replaces := after.Image != before.Image || after.Profile != before.Profile
+		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil && record.Previous == nil {
+			record.Previous = &before
+		}
+		record.Spec = after
+		record.Notice = ""
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.published, nil
+}
+
+func (m *Manager) updatedSpec(spec workspace.Spec, request UpdateRequest) (workspace.Spec, error) {
+	before := spec
+	assign(&spec.DisplayName, request.DisplayName)
+	assign(&spec.Image, request.Image)
+	assign(&spec.Compute.CPUs, request.CPUs)
+	assign(&spec.Compute.MemoryMB, request.MemoryMB)
+	assign(&spec.Storage.VolumeMB, request.VolumeMB)
+	assign(&spec.Storage.ContainerMB, request.ContainerMB)
+	assign(&spec.IdleTimeout, request.IdleTimeout)
+	assign(&spec.ClearVolumeOnStop, request.ClearVolumeOnStop)
+	if m.Limits.AlwaysClearVolumeOnStop {
+		spec.ClearVolumeOnStop = true
+	}
+	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
+		return spec, err
+	}
+	if request.Profile != nil || spec.Image != before.Image {
+		asked := ""
+		assign(&asked, request.Profile)
+		var err error
+		if spec.Profile, err = m.profileFor(asked, spec.Image); err != nil {
+			return spec, err
+		}
+	}
+	if spec.Compute.MemoryMB != before.Compute.MemoryMB {
+		spec.Compute.ShmMB = m.Limits.ShmFor(spec.Compute.MemoryMB)
+	}
+	return spec, m.checkSpec(spec, &before)
+}
+
+// Logs writes the last lines of a workspace's container and, with follow, what comes. Without a container it writes what
+// was kept of the last one.
+func (m *Manager) Logs(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, lines int, follow bool, w io.Writer) error {
+	if _, err := m.Get(caller, owner, id); err != nil {
+		return err
+	}
+	if m.hasContainer(id) {
+		if err := m.Options.Engine.Logs(ctx, id, lines, follow, w); workspace.CodeOf(err) != workspace.CodeNotFound {
+			return err
+		}
+	}
+	text, err := m.Store.Log(ctx, id)
+	if err != nil {
+		return err
+	}
+	if lines > 0 && len(text) > 0 {
+		text = []byte(strings.Join(lastLines(text, lines), "\n") + "\n")
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+func (m *Manager) hasContainer(id workspace.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, there := m.entries[id]
+	return there && e.observed != nil
+}
+
+// Route is how a workspace's IDE is reached, for the access proxy. It carries the IDE's secret and stays inside.
+type Route struct {
+	Workspace         *workspace.Workspace
+	Endpoint          string // "" while it cannot be reached
+	AccessPath        string
+	SecretHeaderName  string
+	SecretHeaderValue string
+}
+
+// Route finds out how to reach a workspace. It reads memory only and does not check who asks: the caller has done so.
+func (m *Manager) Route(id workspace.ID) (Route, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, there := m.entries[id]
+	if !there {
+		return Route{}, notFound(id)
+	}
+	prof := m.profileOf(e.record.Spec.Profile)
+	route := Route{Workspace: e.published, AccessPath: prof.AccessPath(e.record.Owner, id)}
+	if e.published.Status == workspace.StatusRunning {
+		route.Endpoint = e.observed.Endpoint
+		if prof.SecretHeaderName != "" {
+			route.SecretHeaderName = prof.SecretHeaderName
+			route.SecretHeaderValue = strings.ReplaceAll(prof.SecretHeaderValue, "{secret}", e.observed.Secret)
+		}
+	}
+	return route, nil
+}
+
+// AccessPath is the path under which a workspace is reached.
+func (m *Manager) AccessPath(view *workspace.Workspace) string {
+	return m.profileOf(view.Record.Spec.Profile).AccessPath(view.Record.Owner, view.Record.ID)
+}
