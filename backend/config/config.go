@@ -1,0 +1,107 @@
+// Package config is what an administrator can decide: the configuration file, the environment, the defaults, and the
+// folders that the program keeps its things in.
+//
+// It owns the names and the meaning of every key, the checks that a value can be used, and the sentences that say why
+// not. It is the only reader of the environment and of the XDG paths; everything else receives values. It must not know
+// what the rest of the program does with them, ask an engine, or write anything.
+//
+// Everything here is a value or a function without state, and safe for concurrent use.
+package config
+
+import (
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/quota"
+)
+
+// Config is everything that can be decided. Its Limits are not yet capped by what the host has.
+type Config struct {
+	Engine      string // EngineAuto or EngineDocker
+	Server      Server
+	Docker      Docker
+	Limits      quota.Limits
+	Images      []Image // what the create dialog offers; never empty, the first is the default
+	TrustHostCA bool    // images built here trust the certificate authorities of this host
+	Profiles    []profile.Profile
+	LogLevel    slog.Level
+}
+
+// The engines there are so far.
+const (
+	EngineAuto   = "auto"
+	EngineDocker = "docker"
+)
+
+// Server is where the program listens and who may come, when it runs without a window.
+type Server struct {
+	Listen         string   // address of API and pages
+	AccessListen   string   // address of the access proxy into the workspaces
+	AccessPort     int      // in place of the port of AccessListen; 0 = not set
+	AllowedHosts   []string // names by which browsers may reach it, besides those of this machine
+	AllowedOrigins []string // origins of other sites whose pages may call the API
+}
+
+// Access is the address the access proxy listens on. movable says that nobody asked for this very port: when it is
+// taken, a free one serves as well.
+func (s Server) Access() (address string, movable bool) {
+	if s.AccessPort != 0 {
+		return withPort(s.AccessListen, s.AccessPort), false
+	}
+	return s.AccessListen, s.AccessListen == Default().Server.AccessListen
+}
+
+// withPort replaces the port of an address that was checked to have one.
+func withPort(address string, port int) string {
+	host, _, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// Docker is how the Docker engine is reached and what it may use.
+type Docker struct {
+	Host       string // "" = that of the current Docker context, else the usual socket
+	Reach      string // ReachAuto, ReachAddress or ReachPort
+	SubnetPool string // range that the networks of the owners are cut from, in CIDR notation
+}
+
+// How the manager reaches the workspaces.
+const (
+	ReachAuto    = "auto"
+	ReachAddress = "address" // the address of the container
+	ReachPort    = "port"    // a port of the loopback interface
+)
+
+// Image is an entry of the catalogue that workspaces are created from.
+type Image struct {
+	Name        string // what people read
+	Image       string // what the engine is asked for
+	Profile     string
+	Description string
+}
+
+// Default is the configuration of who configures nothing.
+func Default() Config {
+	return Config{
+		Engine: EngineAuto,
+		Server: Server{Listen: "127.0.0.1:8080", AccessListen: "127.0.0.1:8081"},
+		Docker: Docker{Reach: ReachAuto, SubnetPool: "10.201.0.0/16"},
+		Limits: quota.Limits{
+			CPUs:        quota.Range[float64]{Default: 1, Max: 4},
+			MemoryMB:    quota.Range[int64]{Default: 2000, Max: 8000},
+			Processes:   quota.Range[int64]{Default: 4096},
+			VolumeMB:    quota.Range[int64]{Default: 5000, Max: 50_000},
+			ContainerMB: quota.Range[int64]{Default: 5000, Max: 20_000},
+			IdleTimeout: quota.Range[time.Duration]{Choices: []time.Duration{0, time.Hour, 4 * time.Hour}},
+		},
+		Images: []Image{{
+			Name: "JupyterLab", Image: "lab-workspace-minimal:latest", Profile: profile.Minimal.Name,
+			Description: "Notebooks, terminals and a file browser with Python; small and quick to start.",
+		}},
+		TrustHostCA: true,
+		Profiles:    profile.Builtin(),
+		LogLevel:    slog.LevelInfo,
+	}
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// unknownKey is the sentence about a key that means nothing, with the known key it could have meant. known holds full
+// names, or in a list of tables the names of its keys.
+func unknownKey(doc document, path, name string, known []string) error {
+	key := join(path, name)
+	if strings.ContainsFunc(key, unicode.IsControl) {
+		key = quote(key)
+	}
+	below := ""
+	if !strings.HasSuffix(path, "]") && path != "" {
+		below = path + "."
+	}
+	if nearest := nearestOf(name, siblings(below, known)); nearest != "" {
+		return fmt.Errorf("%s: there is no key %s; did you mean %s?", doc.at(join(path, name)), key, join(path, nearest))
+	}
+	for _, candidate := range known { // the right key in the wrong table
+		if strings.HasSuffix(candidate, "."+name) {
+			return fmt.Errorf("%s: there is no key %s; did you mean %s?", doc.at(join(path, name)), key, candidate)
+		}
+	}
+	return fmt.Errorf("%s: there is no key %s; config.example.toml shows all there are", doc.at(join(path, name)), key)
+}
+
+// siblings are the names that stand directly in a table.
+func siblings(below string, known []string) (names []string) {
+	for _, candidate := range known {
+		if rest, inside := strings.CutPrefix(candidate, below); inside {
+			name, _, _ := strings.Cut(rest, ".")
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// nearestOf is the candidate that takes the fewest changes of a letter, "" when all of them take too many.
+func nearestOf(name string, candidates []string) (nearest string) {
+	const maxLength = 60
+	if len(name) > maxLength {
+		return ""
+	}
+	fewest := max(2, len(name)/3) + 1
+	for _, candidate := range candidates {
+		if changes := distance(strings.ToLower(name), candidate); changes < fewest && changes < len(candidate) {
+			nearest, fewest = candidate, changes
+		}
+	}
+	return nearest
+}
+
+// distance is Levenshtein's: how many letters must be put in, taken out or changed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			changed := diagonal
+			if a[i] != b[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
