@@ -20,6 +20,7 @@ workspace_image=lab-workspace-minimal:latest
 # The same flags everywhere, so that all builds share what the compiler has cached.
 # The version is ours (see program_version): stamping by Go would relink at every commit.
 export GOFLAGS="${GOFLAGS:-} -trimpath -buildvcs=false"
+export npm_config_update_notifier=false
 
 # ---- telling people what happens ------------------------------------------------
 
@@ -75,8 +76,10 @@ install_packages() {
 	has apt-get || fail "Please install ${missing[*]} or what your system calls them: $why."
 	say "Installing ${missing[*]}: $why."
 	refresh_package_lists
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends \
-		-o Dpkg::Use-Pty=0 install "${missing[@]}" >/dev/null
+	local output
+	output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+		-o Dpkg::Use-Pty=0 install "${missing[@]}" 2>&1 </dev/null) ||
+		fail "$output"$'\n'"They could not be installed, apt-get says why above."
 }
 
 # needs_command COMMAND PACKAGE WHY: the package, unless the command came otherwise.
@@ -110,16 +113,19 @@ docker_answers() {
 
 # The socket is there, but not for us.
 docker_refuses_us() {
-	has docker && docker version 2>&1 | grep -qi 'permission denied'
+	has docker && [[ $(docker version 2>&1) == *'permission denied'* ]]
 }
 
-# How to stop the Docker that we started; empty as long as we started none.
-docker_stop_command=''
+# How to stop the Docker that we started; empty as long as we started none. It may have
+# been this script before it joined the group docker that started it.
+docker_stop_command=${LAB_DOCKER_STOP_COMMAND:-}
 
+# wait_for_docker SECONDS [PID]: until it answers, or this process of it has ended.
 wait_for_docker() {
 	local deadline=$((SECONDS + $1))
 	until as_root docker version >/dev/null 2>&1; do
 		[ $SECONDS -lt $deadline ] || return 1
+		[ -z "${2:-}" ] || [ -d "/proc/$2" ] || return 1
 		sleep 0.2
 	done
 }
@@ -129,14 +135,15 @@ start_docker() {
 		say "Starting Docker: it is installed and stopped."
 		as_root systemctl start docker
 		docker_stop_command='systemctl stop docker.socket docker'
-	else
-		say "Starting Docker: it is installed and stopped, and there is no systemd to start it. Its log is /var/log/dockerd.log."
-		# In a session of its own, so that it outlives this terminal.
-		as_root sh -c 'setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null &'
-		# shellcheck disable=SC2016 # is read by people and by the shell that runs it
-		docker_stop_command='sh -c "kill $(cat /var/run/docker.pid)"'
+		wait_for_docker 60 || fail "Docker does not answer. It says why: journalctl -u docker"
+		return
 	fi
-	wait_for_docker 60 || fail "Docker did not start within a minute. Its own words: journalctl -u docker, or /var/log/dockerd.log"
+	local log=/var/log/dockerd.log pid
+	say "Starting Docker: it is installed and stopped, and there is no systemd to start it. Its log is $log."
+	# In a session of its own, so that it outlives this terminal.
+	pid=$(as_root sh -c "setsid dockerd >>$log 2>&1 </dev/null & echo \$!")
+	docker_stop_command="kill $pid"
+	wait_for_docker 60 "$pid" || fail "$(as_root tail -n 1 "$log")"$'\n'"Docker did not start, its log says why: $log"
 }
 
 install_docker() {
@@ -162,7 +169,7 @@ join_docker_group() {
 	fi
 	[ -z "${LAB_IN_DOCKER_GROUP:-}" ] || fail "Docker still refuses $user: $(docker version 2>&1 | tail -n 1)"
 	say "Going on as a member of the group docker. Terminals opened before your next login do not know of it yet."
-	export LAB_IN_DOCKER_GROUP=yes
+	export LAB_IN_DOCKER_GROUP=yes LAB_DOCKER_STOP_COMMAND=$docker_stop_command
 	exec sg docker -c "exec $(printf '%q ' "$script" "$@")"
 }
 

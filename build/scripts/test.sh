@@ -200,7 +200,7 @@ cleanup() {
 	printf '  %-16s %5d s\n' "in total" "$SECONDS"
 	skipped
 	if [ ${#failed[@]} -gt 0 ] || [ $code != 0 ]; then
-		say "FAILED ${failed[*]}. Logs are in $logs"
+		say "FAILED: ${failed[*]:-it was stopped before its end}. Logs are in $logs"
 		exit 1
 	fi
 	rm -rf "$logs"
@@ -215,12 +215,12 @@ skipped() {
 		sed -n 's/^ *--- SKIP: \([^ ]*\).*/\1/p' "$logs/go-test.log"
 		sed -n 's/.*[^0-9]\([0-9][0-9]* skipped\).*/frontend tests: \1/p' "$logs/frontend-test.log"
 		sed -n 's/^ *\([0-9][0-9]* skipped\).*/e2e tests: \1/p' "$logs/e2e.log"
-	} 2>/dev/null)
+	} 2>/dev/null) || true # a stage that has not run has left no log
 	for name in "${stages[@]}"; do
 		[ -f "$logs/$name.result" ] || missing+=("$name")
 	done
 	echo "  skipped stages:  ${missing[*]:-none}"
-	echo "  skipped tests:   ${tests:-none}"
+	echo "  skipped tests:   ${tests:-none}" | sed '2,$s/^/                   /'
 }
 
 trap cleanup EXIT
