@@ -175,6 +175,9 @@ func (l *loader) readImages(variable, text string) (images []Image, err error) {
 	} else if err := json.Unmarshal([]byte(text), &items); err != nil {
 		return nil, wrong(fromEnvironment(variable), imageTables, text, "a list, each of its entries "+imageVariableAllowed, errNotAllowed)
 	}
+	if len(items) > maxListLength {
+		return nil, fmt.Errorf("%s: there are more than %d images", fromEnvironment(variable), maxListLength)
+	}
 	for _, item := range items {
 		image, err := l.readImage(variable, item)
 		if err != nil {

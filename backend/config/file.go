@@ -51,7 +51,8 @@ func (l *loader) applyFile(file string, text []byte) error {
 	var root map[string]any
 	if err := toml.Unmarshal(text, &root); err != nil {
 		if syntax, ok := errors.AsType[toml.ParseError](err); ok {
-			return fmt.Errorf("%s:%d: this is not TOML: %s", file, max(1, syntax.Position.Line), strings.TrimSuffix(syntax.Message, "."))
+			message := strings.Join(strings.Fields(syntax.Message), " ") // it may quote a line end
+			return fmt.Errorf("%s:%d: this is not TOML: %s", file, max(1, syntax.Position.Line), strings.TrimSuffix(message, "."))
 		}
 		return fmt.Errorf("%s: this is not TOML: %w", file, err)
 	}

@@ -170,8 +170,8 @@ func address() kind[string] {
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 
 func isHost(text string) bool {
-	_, err := netip.ParseAddr(text)
-	return err == nil || (len(text) <= 253 && hostPattern.MatchString(text))
+	address, err := netip.ParseAddr(text)
+	return (err == nil && address.Zone() == "") || (len(text) <= 253 && hostPattern.MatchString(text))
 }
 
 func hostName() kind[string] {

@@ -15,14 +15,13 @@ func keyLines(text string) map[string]int {
 	for s.skipBlank(); s.rest != ""; s.skipBlank() {
 		switch {
 		case s.take("[["):
-			table = s.resolve("", s.key())
+			table = s.header(s.key())
 			s.tables[table]++
 			table = element(table, s.tables[table]-1)
-			s.lines[table] = s.line
+			s.note(table)
 			s.take("]]")
 		case s.take("["):
-			table = s.resolve("", s.key())
-			s.note(table)
+			table = s.header(s.key())
 			s.take("]")
 		default:
 			s.assignment(table)
@@ -54,11 +53,12 @@ func (s *lineScanner) note(path string) {
 	}
 }
 
-// resolve puts a dotted key below a path; a part that names a list of tables means its last one.
-func (s *lineScanner) resolve(path string, parts []string) string {
-	for i, part := range parts {
+// header is the path of the key in a [header]; a part that names a list of tables means its last one.
+func (s *lineScanner) header(key []string) (path string) {
+	for i, part := range key {
 		path = join(path, part)
-		if count := s.tables[path]; count > 0 && i < len(parts)-1 {
+		s.note(path)
+		if count := s.tables[path]; count > 0 && i < len(key)-1 {
 			path = element(path, count-1)
 		}
 	}

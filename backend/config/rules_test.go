@@ -2,12 +2,11 @@ package config
 
 import (
 	"log/slog"
-	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/adrg/xdg"
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/profile"
@@ -66,7 +65,7 @@ func TestFile_Values(t *testing.T) {
 		`server.listen = "[::1]:0"`:                      func(c *Config) { c.Server.Listen = "[::1]:0" },
 		`server.listen = "localhost:80"`:                 func(c *Config) { c.Server.Listen = "localhost:80" },
 		`server.allowed_hosts = ["Lab.Example.org"]`:     func(c *Config) { c.Server.AllowedHosts = []string{"lab.example.org"} },
-		`server.allowed_hosts = ["10.0.0.1", "fe80::1"]`: func(c *Config) { c.Server.AllowedHosts = []string{"10.0.0.1", "fe80::1"} },
+		`server.allowed_hosts = ["10.0.0.1", "FE80::1"]`: func(c *Config) { c.Server.AllowedHosts = []string{"10.0.0.1", "fe80::1"} },
 		`server.allowed_origins = ["HTTPS://Lab.example.org:443/", "http://localhost:3000"]`: func(c *Config) {
 			c.Server.AllowedOrigins = []string{"https://lab.example.org", "http://localhost:3000"}
 		},
@@ -113,6 +112,7 @@ func TestFile_Wrong(t *testing.T) {
 		"server.allowed_hosts = \"x\"":                `:1: server.allowed_hosts is "x"; it must be a list, each of its entries a host name or an IP address without port`,
 		"server.allowed_hosts = [\"https://x\"]":      `:1: server.allowed_hosts is ["https://x"]; it must be a list`,
 		"server.allowed_hosts = [\"x:80\"]":           `it must be a list`,
+		"server.allowed_hosts = [\"fe80::1%eth0\"]":   `it must be a list`,
 		"server.allowed_origins = [\"x.org\"]":        `it must be a list, each of its entries an origin, such as "https://lab.example.org"`,
 		"server.allowed_origins = [\"*\"]":            `it must be a list`,
 		"server.allowed_origins = [\"null\"]":         `it must be a list`,
@@ -456,9 +456,10 @@ func TestShowDuration(t *testing.T) {
 	}
 }
 
-func TestFolders_ErrWithoutAHome(t *testing.T) {
-	_, err := findFolders(environment{"XDG_STATE_HOME=/s", "XDG_CONFIG_HOME=/c", "XDG_CACHE_HOME=/k", "XDG_RUNTIME_DIR=/r"})
-	require.NoError(t, err)
-	require.False(t, filepath.IsAbs(""))
-	require.Equal(t, int64(math.MaxInt64>>20), int64(maxSizeMB))
+func TestLoad_ErrWithoutAHome(t *testing.T) {
+	usual := xdg.StateHome
+	t.Cleanup(func() { xdg.StateHome = usual })
+	xdg.StateHome = ".local/state" // what xdg finds when HOME is not set
+	_, err := Load(LoadOptions{Environ: []string{}})
+	require.EqualError(t, err, "there is no home folder to keep things in: set HOME, or XDG_STATE_HOME to an absolute path")
 }
