@@ -49,9 +49,13 @@ stage_other-systems() {
 # Through the program, not through the docker command: this is what users get.
 stage_image() { build_workspace_image "$headless_binary"; }
 
-# -count=1: a result from the cache says nothing about this Docker.
+# -count=1: a result from the cache says nothing about this Docker. Tests that run the
+# whole program run one that ends, and so fails them, at the first data race.
 stage_go-test() {
-	LAB_TEST_DOCKER=1 go test -race -count=1 -timeout 20m -v ./...
+	local program=$project/build/bin/.with-race-detector
+	CGO_ENABLED=1 go build -race -o "$program" .
+	LAB_TEST_DOCKER=1 LAB_TEST_PROGRAM=$program GORACE=halt_on_error=1 \
+		go test -race -count=1 -timeout 20m -v ./...
 }
 
 # The tests start the program themselves and drive Debian's Chromium.
@@ -246,8 +250,8 @@ install_window_libraries
 
 if ! docker_answers; then
 	ensure_docker "$@"
-	own_docker=$docker_stop_command
 fi
+own_docker=$docker_stop_command
 docker_things | sort >"$logs/docker-before"
 
 # ---- the order ----------------------------------------------------------------------

@@ -2,8 +2,8 @@
 # Opens the real window on a display of its own and waits until it shows a workspace.
 #
 # Nothing can drive a WebKitGTK window from outside, so the page itself reports what it
-# has rendered, through the bound method App.Rendered. Where LAB_RENDERED_REPORT names a
-# file, the program writes each report there as one line of JSON.
+# has rendered, through the bound method App.Rendered; --window-test FILE makes the program
+# write that to a file, as JSON.
 # shellcheck source=build/scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -14,7 +14,7 @@ home=$(mktemp -d "${TMPDIR:-/tmp}/lab-window.XXXXXX")
 export HOME=$home XDG_CONFIG_HOME=$home/config XDG_STATE_HOME=$home/state \
 	XDG_DATA_HOME=$home/data XDG_CACHE_HOME=$home/cache XDG_RUNTIME_DIR=$home/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
-report=$home/rendered.jsonl
+report=$home/rendered.json
 name="Seen in the window"
 server='' display=''
 
@@ -93,9 +93,9 @@ stop_server
 # ---- the window ----------------------------------------------------------------------
 
 # shellcheck disable=SC2016 # the inner shell expands them
-LAB_RENDERED_REPORT=$report xvfb-run --auto-servernum --server-args='-screen 0 1280x800x24' \
-	dbus-run-session -- sh -c 'echo $$ >"$1"; exec "$2"' window "$home/window.pid" "$window_binary" \
-	>"$home/window.log" 2>&1 &
+xvfb-run --auto-servernum --server-args='-screen 0 1280x800x24' \
+	dbus-run-session -- sh -c 'echo $$ >"$1"; exec "$2" --window-test "$3"' window \
+	"$home/window.pid" "$window_binary" "$report" >"$home/window.log" 2>&1 &
 display=$!
 
 shows_workspace() {
