@@ -202,6 +202,9 @@ ensure_base_image() {
 	local public=debian:bookworm-slim own=lab-workspace-base:bookworm
 	! docker image inspect "$public" >/dev/null 2>&1 || return 0
 	! docker image inspect "$own" >/dev/null 2>&1 || return 0
+	# Elsewhere Docker runs in a virtual machine of its own, where we cannot be root.
+	[ "$(uname)" = Linux ] || return 0
+	say "Asking the registry for $public."
 	! timeout 90 docker pull --quiet "$public" >/dev/null 2>&1 || return 0
 	needs_command debootstrap debootstrap "no image registry answers, and it makes the Debian that workspaces are built upon"
 	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
@@ -223,6 +226,9 @@ build_workspace_image() {
 }
 
 # ---- building -------------------------------------------------------------------
+
+# macOS calls it otherwise.
+has sha256sum || sha256sum() { shasum -a 256 "$@"; }
 
 # hash_of FILE-OR-FOLDER…: changes when a file is added, removed or changed.
 hash_of() {
