@@ -227,12 +227,12 @@ build_workspace_image() {
 
 # ---- building -------------------------------------------------------------------
 
-# macOS calls it otherwise.
-has sha256sum || sha256sum() { shasum -a 256 "$@"; }
+checksum=(sha256sum)
+has sha256sum || checksum=(shasum -a 256) # macOS
 
 # hash_of FILE-OR-FOLDER…: changes when a file is added, removed or changed.
 hash_of() {
-	find "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
+	find "$@" -type f -print0 | sort -z | xargs -0 "${checksum[@]}" | "${checksum[@]}" | cut -d' ' -f1
 }
 
 # is_fresh STAMP HASH: whether the stamp was written for this very state.
@@ -251,7 +251,7 @@ install_frontend_packages() {
 frontend_sources_hash() {
 	find frontend \( -path frontend/node_modules -o -path frontend/dist -o -path frontend/e2e \
 		-o -name test-results -o -name playwright-report -o -name '*.tsbuildinfo' \) -prune \
-		-o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
+		-o -type f -print0 | sort -z | xargs -0 "${checksum[@]}" | "${checksum[@]}" | cut -d' ' -f1
 }
 
 build_frontend() {
