@@ -41,19 +41,20 @@ func at[S, T any](name string, kind kind[T], in func(*S) *T) field[S] {
 
 // Names of keys that are mentioned in more than one place.
 const (
-	keyListen      = "server.listen"
-	keyAccessPort  = "server.access_port"
-	keyOrigins     = "server.allowed_origins"
-	keyDockerHost  = "docker.host"
-	keyCPUs        = "limits.cpus"
-	keyMemory      = "limits.memory"
-	keyShm         = "limits.shm"
-	keyProcesses   = "limits.processes"
-	keyVolume      = "limits.volume_size"
-	keyContainer   = "limits.container_size"
-	keyIdleTimeout = "limits.idle_timeout"
-	keyAlwaysClear = "limits.always_clear_volume_on_stop"
-	keyLogLevel    = "log.level"
+	keyListen       = "server.listen"
+	keyAccessListen = "server.access_listen"
+	keyAccessPort   = "server.access_port"
+	keyOrigins      = "server.allowed_origins"
+	keyDockerHost   = "docker.host"
+	keyCPUs         = "limits.cpus"
+	keyMemory       = "limits.memory"
+	keyShm          = "limits.shm"
+	keyProcesses    = "limits.processes"
+	keyVolume       = "limits.volume_size"
+	keyContainer    = "limits.container_size"
+	keyIdleTimeout  = "limits.idle_timeout"
+	keyAlwaysClear  = "limits.always_clear_volume_on_stop"
+	keyLogLevel     = "log.level"
 
 	partDefault = ".default"
 	partMax     = ".max"
@@ -67,7 +68,7 @@ func settings() []field[Config] {
 	fields := []field[Config]{
 		at("engine", engineName(), func(c *Config) *string { return &c.Engine }),
 		at(keyListen, address(), func(c *Config) *string { return &c.Server.Listen }),
-		at("server.access_listen", address(), func(c *Config) *string { return &c.Server.AccessListen }),
+		at(keyAccessListen, address(), func(c *Config) *string { return &c.Server.AccessListen }),
 		at(keyAccessPort, port(0, "a port from 1 to 65535, or 0 for the one in access_listen"), func(c *Config) *int { return &c.Server.AccessPort }),
 		at("server.allowed_hosts", listOf(hostName()), func(c *Config) *[]string { return &c.Server.AllowedHosts }),
 		at(keyOrigins, listOf(origin()), func(c *Config) *[]string { return &c.Server.AllowedOrigins }),

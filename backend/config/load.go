@@ -142,11 +142,19 @@ func (l *loader) settle() error {
 				l.origin(join(element(imageTables, i), "profile")), image.Name, image.Profile, profileNames(l.config.Profiles))
 		}
 	}
-	server := l.config.Server
-	access, movable := server.Access()
-	if _, port, _ := net.SplitHostPort(access); access == server.Listen && !movable && port != "0" {
-		return fmt.Errorf("%s (%s) and the access listener (%s) are both at %s; they need a port each",
-			keyListen, l.origin(keyListen), l.origin(keyAccessPort), access)
+	return l.settleListeners()
+}
+
+// settleListeners refuses one address for two listeners where both were asked for.
+func (l *loader) settleListeners() error {
+	access, movable := l.config.Server.Access()
+	if _, port, _ := net.SplitHostPort(access); access != l.config.Server.Listen || movable || port == "0" {
+		return nil
 	}
-	return nil
+	key := keyAccessListen
+	if l.config.Server.AccessPort != 0 {
+		key = keyAccessPort
+	}
+	return fmt.Errorf("%s: %s puts the access listener at %s, where %s is (%s); they need a port each",
+		l.origin(key), key, access, keyListen, l.origin(keyListen))
 }

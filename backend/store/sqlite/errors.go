@@ -24,18 +24,19 @@ func (s *Store) explain(err error, format string, args ...any) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	failed := fmt.Sprintf(format, args...)
+	failure := &workspace.Error{Code: workspace.CodeInternal, Message: fmt.Sprintf(format, args...), Err: err}
 	switch folder := filepath.Dir(s.path); {
 	case s.isDiskFull(err):
-		return &workspace.Error{Code: workspace.CodeStorageFull, Err: err, Message: fmt.Sprintf(
-			"%s because the disk is full. Nothing that was there is lost; make room in %s and try again.", failed, folder)}
+		failure.Code = workspace.CodeStorageFull
+		failure.Message += fmt.Sprintf(", because the disk of the folder %s is full. What was there before is not lost.", folder)
+		failure.Hint = fmt.Sprintf("Make room in %s and try again.", folder)
 	case hasCode(err, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-		return &workspace.Error{Code: workspace.CodeInternal, Err: err, Message: fmt.Sprintf(
-			"%s because it is damaged or was never a state file of the workspace manager. "+
-				"Put a copy of it back, or move it away to begin without its workspaces.", failed)}
+		failure.Message += ", because it is damaged or was never a state file of the workspace manager."
+		failure.Hint = "Put a copy of it back, or move it away to begin without its workspaces."
 	default:
-		return &workspace.Error{Code: workspace.CodeInternal, Err: err, Message: failed + "."}
+		failure.Message += "."
 	}
+	return failure
 }
 
 func (s *Store) isDiskFull(err error) bool {

@@ -104,6 +104,6 @@ func TestOpen_ReadsAnExistingFileOnAFullDisk(t *testing.T) {
 func requireFull(t *testing.T, err error, folder string) {
 	t.Helper()
 	require.Equal(t, workspace.CodeStorageFull, workspace.CodeOf(err), "%v", err)
-	require.Contains(t, workspace.MessageOf(err), "disk is full")
-	require.Contains(t, workspace.MessageOf(err), "make room in "+folder)
+	require.Contains(t, workspace.MessageOf(err), "the disk of the folder "+folder+" is full")
+	require.Contains(t, workspace.HintOf(err), "Make room in "+folder)
 }

@@ -24,9 +24,12 @@ func (s *Store) migrate(ctx context.Context, migrations fs.FS) error {
 	}
 	switch {
 	case version > len(scripts):
-		return workspace.Errorf(workspace.CodeConflict,
-			"The state file %s was written by a newer version of the workspace manager (its schema is %d, this version knows %d). "+
-				"Start that version again, or move the file away to begin without its workspaces.", s.path, version, len(scripts))
+		return &workspace.Error{
+			Code: workspace.CodeConflict,
+			Message: fmt.Sprintf("The state file %s was written by a newer version of the workspace manager (its schema is %d, this version knows %d).",
+				s.path, version, len(scripts)),
+			Hint: "Start that version again, or move the file away to begin without its workspaces.",
+		}
 	case version == len(scripts):
 		return nil
 	case version > 0:
