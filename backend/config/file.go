@@ -25,18 +25,9 @@ type document struct {
 	lines map[string]int
 }
 
-// at is the place of a key, or of what it stands in.
+// at is the place of a key.
 func (d document) at(key string) string {
-	for {
-		if number, known := d.lines[key]; known {
-			return fmt.Sprintf("%s:%d", d.file, number)
-		}
-		end := strings.LastIndexAny(key, ".[")
-		if end < 0 {
-			return d.file + ":1"
-		}
-		key = key[:end]
-	}
+	return fmt.Sprintf("%s:%d", d.file, max(1, d.lines[key]))
 }
 
 // inOrder lists the keys of a table as they stand in the file, so that the first mistake is the one reported.

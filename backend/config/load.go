@@ -95,11 +95,13 @@ func (l *loader) isSet(key string) bool { return l.origins[key] != "" }
 // maxFileSize is far above any configuration and far below what hurts.
 const maxFileSize = 1 << 20
 
+func usualFile(folders Folders) string { return filepath.Join(folders.Config, "config.toml") }
+
 // readFile reads the named file, or the usual one if there is one.
 func readFile(named string, folders Folders) (file string, text []byte, err error) {
 	file = named
 	if named == "" {
-		file = filepath.Join(folders.Config, "config.toml")
+		file = usualFile(folders)
 	}
 	if file, err = filepath.Abs(file); err != nil {
 		return "", nil, fmt.Errorf("find the configuration file %s: %w", named, err)

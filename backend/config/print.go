@@ -26,7 +26,7 @@ func (l *loader) origin(key string) string {
 // Print writes every value and where it came from, as a file that could be loaded.
 func (l Loaded) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# configuration file: %s\n", cmp.Or(l.File, "none"))
+	fmt.Fprintf(&b, "# configuration file: %s\n", cmp.Or(l.File, "none, it would be "+usualFile(l.Folders)))
 	fmt.Fprintf(&b, "# state folder: %s\n", l.Folders.State)
 	var rows []row
 	table := ""
