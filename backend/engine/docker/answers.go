@@ -1,0 +1,82 @@
+package docker
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	// askEvery is how often a booting IDE is asked: a refused connection costs some 50 µs, and asking this often makes the
+	// first answer known 15 ms late on average (JupyterHub's back-off: 1.3 s).
+	askEvery = 25 * time.Millisecond
+	// askSlowly takes over after askPatience, for images that take minutes.
+	askSlowly   = 250 * time.Millisecond
+	askPatience = time.Minute
+	// askTimeout bounds one question.
+	askTimeout = 2 * time.Second
+	// checkEvery is how often the container is looked at meanwhile, so that one that has ended is not asked on.
+	checkEvery = 500 * time.Millisecond
+)
+
+// waitForAnswer asks the IDE until it answers over HTTP. That a port accepts connections is not enough: Docker's own
+// proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile.
+func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
+	observed, err := e.inspect(ctx, string(d.ID))
+	if err != nil {
+		return err
+	}
+	asker := &http.Client{
+		Timeout:       askTimeout,
+		Transport:     &http.Transport{DialContext: (&net.Dialer{Timeout: askTimeout}).DialContext, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	began, checked := time.Now(), time.Now()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C:
+		}
+		if time.Since(checked) > checkEvery {
+			if observed, err = e.inspect(ctx, string(d.ID)); err != nil {
+				return err
+			}
+			checked = time.Now()
+		}
+		if observed.State != workspace.ContainerRunning {
+			return workspace.Errorf(workspace.CodeWrongState, "The container ended before it answered.")
+		}
+		if answers(ctx, asker, observed.Endpoint+d.AccessPath+d.HealthPath) {
+			return nil
+		}
+		if time.Since(began) > askPatience {
+			pause.Reset(askSlowly)
+		} else {
+			pause.Reset(askEvery)
+		}
+	}
+}
+
+// answers reports whether somebody answered as a working IDE does. It may ask for a login; a missing path says that
+// something else answers, or the IDE is not there yet.
+func answers(ctx context.Context, asker *http.Client, address string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	response, err := asker.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // only the status counts
+	return response.StatusCode < http.StatusBadRequest ||
+		response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden
+}

@@ -1,0 +1,136 @@
+package docker
+
+import (
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+
+	"github.com/docker/cli/cli/config"
+	contextdocker "github.com/docker/cli/cli/context/docker"
+	"github.com/docker/cli/cli/context/store"
+	"github.com/docker/docker/client"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// How the manager reaches workspaces.
+const (
+	ReachAuto    = "auto"    // by address where the bridge is one of this machine's, else by port
+	ReachAddress = "address" // by the address of the container
+	ReachPort    = "port"    // by a port published on 127.0.0.1
+)
+
+// Build is how an image is made on this machine.
+type Build struct {
+	Context    fs.FS
+	BaseArg    string // build argument that names the image to build upon
+	PublicBase string // that image where a registry answers
+	LocalBase  string // its name where it was made here
+	BaseScript string // shell script that writes LocalBase as tar to its output; needs root
+	CAFile     string // file of the context that carries the certificates this host trusts
+}
+
+// Options are what an Engine is made of.
+type Options struct {
+	Endpoint    string // "" = DOCKER_HOST, else the current Docker context, else the usual socket
+	Instance    string // tells our things from those of other managers on the same engine
+	Namespace   string // first part of all names
+	SubnetPool  netip.Prefix
+	Reach       string // ReachAuto when empty
+	Builds      map[string]Build
+	TrustHostCA bool
+	Log         *slog.Logger
+}
+
+// Engine drives one Docker Engine.
+type Engine struct {
+	client      *client.Client
+	endpoint    string
+	instance    string
+	namespace   string
+	pool        netip.Prefix
+	reach       string
+	builds      map[string]Build
+	trustHostCA bool
+	log         *slog.Logger
+
+	acquisitions acquisitions // pulls and builds that go on
+
+	mu       sync.Mutex
+	networks map[workspace.Owner]ownerNetwork // known to exist
+	looks    map[string]look                  // what the last look at each container found
+	kills    map[string]kill                  // newest kill request per container
+	logDrive string                           // of the daemon, "" = not known yet
+}
+
+var _ workspace.Engine = (*Engine)(nil)
+
+// New makes an Engine. It does not connect: an engine that is away is noticed by the first call.
+func New(options Options) (*Engine, error) {
+	endpoint, how, err := resolveEndpoint(options.Endpoint)
+	if err != nil {
+		return nil, workspace.Errorf(workspace.CodeInvalid, "The Docker endpoint cannot be used: %w", err)
+	}
+	// Not client.FromEnv: DOCKER_API_VERSION would switch the negotiation off (facts on Docker's client).
+	settings := append(how, client.WithAPIVersionNegotiation(), client.WithUserAgent("lab-workspace-manager"))
+	docker, err := client.NewClientWithOpts(settings...)
+	if err != nil {
+		return nil, workspace.Errorf(workspace.CodeInvalid, "The Docker endpoint %s cannot be used: %w", endpoint, err)
+	}
+	reach := options.Reach
+	if reach == "" {
+		reach = ReachAuto
+	}
+	return &Engine{
+		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
+		pool: options.SubnetPool, reach: reach, builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
+		acquisitions: acquisitions{running: map[string]*acquisition{}},
+		networks:     map[workspace.Owner]ownerNetwork{},
+		looks:        map[string]look{},
+		kills:        map[string]kill{},
+	}, nil
+}
+
+// Close ends idle connections.
+func (e *Engine) Close() error { return e.client.Close() }
+
+// resolveEndpoint finds the engine as Docker's own client does: what was said, DOCKER_HOST, the current Docker context,
+// the usual socket. DOCKER_CERT_PATH and a context's own certificates bring TLS.
+func resolveEndpoint(said string) (endpoint string, how []client.Opt, err error) {
+	if said == "" {
+		said = os.Getenv(client.EnvOverrideHost)
+	}
+	if said != "" {
+		return said, []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithHost(said)}, nil
+	}
+	name := os.Getenv("DOCKER_CONTEXT")
+	if name == "" {
+		// A client configuration that cannot be read must not hide a socket that works.
+		if file, err := config.Load(""); err == nil {
+			name = file.CurrentContext
+		}
+	}
+	if name == "" || name == "default" {
+		return client.DefaultDockerHost, []client.Opt{client.WithHost(client.DefaultDockerHost)}, nil
+	}
+	contexts := store.New(config.Dir()+"/contexts", store.NewConfig(
+		func() any { return &map[string]any{} },
+		store.EndpointTypeGetter(contextdocker.DockerEndpoint, func() any { return &contextdocker.EndpointMeta{} }),
+	))
+	metadata, err := contexts.GetMetadata(name)
+	if err != nil {
+		return "", nil, err
+	}
+	meta, err := contextdocker.EndpointFromContext(metadata)
+	if err != nil {
+		return "", nil, err
+	}
+	found, err := contextdocker.WithTLSData(contexts, name, meta)
+	if err != nil {
+		return "", nil, err
+	}
+	how, err = found.ClientOpts()
+	return found.Host, how, err
+}

@@ -1,0 +1,191 @@
+package docker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	// secretVariable carries the IDE's secret in every workspace, so that it can be read back whatever the image's own
+	// variables are called.
+	secretVariable = "LAB_WORKSPACE_SECRET"
+	mebibyte       = 1 << 20
+	// stopsOnlyHere is the restart policy of every workspace: what ends is judged by the manager, not restarted blindly.
+	stopsOnlyHere = container.RestartPolicyDisabled
+)
+
+// newSecret makes the secret that locks an IDE: 256 random bits in hex.
+func newSecret() string {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(random[:])
+}
+
+// containerSpec is what Docker is asked to make.
+type containerSpec struct {
+	config  *container.Config
+	host    *container.HostConfig
+	network *network.NetworkingConfig
+}
+
+// specOf computes the container of a deployment. It is pure and complete: whatever is not written here stays at
+// Docker's default, and nothing of a client's input is copied through (security rules 12 and 13).
+func specOf(d workspace.Deployment, labels map[string]string, secret string, owned ownerNetwork, rotateLogs bool) containerSpec {
+	port := nat.Port(fmt.Sprintf("%d/tcp", d.Port))
+	grace := int(d.StopGrace.Seconds())
+	withInit := true
+	pids := d.Compute.Processes
+	spec := containerSpec{
+		config: &container.Config{
+			Image:        d.Image,
+			Hostname:     hostname(d),
+			Env:          environment(d, secret),
+			Labels:       labels,
+			ExposedPorts: nat.PortSet{port: {}},
+			StopTimeout:  &grace,
+		},
+		host: &container.HostConfig{
+			NetworkMode:   container.NetworkMode(owned.name),
+			RestartPolicy: container.RestartPolicy{Name: stopsOnlyHere},
+			Init:          &withInit,
+			CapDrop:       []string{"ALL"},
+			CapAdd:        slices.Clone(d.Capabilities),
+			SecurityOpt:   []string{"no-new-privileges"},
+			ShmSize:       d.Compute.ShmMB * mebibyte,
+			Mounts:        []mount.Mount{{Type: mount.TypeVolume, Source: d.Volume, Target: d.MountPath}},
+			Resources:     liveResources(d.Compute),
+		},
+		network: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{owned.name: {}}},
+	}
+	if pids > 0 {
+		spec.host.PidsLimit = &pids
+	}
+	if rotateLogs {
+		spec.host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}}
+	}
+	if owned.publish {
+		spec.host.PortBindings = nat.PortMap{port: {{HostIP: "127.0.0.1"}}}
+	}
+	return spec
+}
+
+// liveResources are the limits that can change while the container runs. Memory and swap are the same, so that there is
+// no swap beyond the limit.
+func liveResources(compute workspace.Compute) container.Resources {
+	return container.Resources{
+		NanoCPUs:   int64(compute.CPUs*1e9 + 0.5),
+		Memory:     compute.MemoryMB * mebibyte,
+		MemorySwap: compute.MemoryMB * mebibyte,
+	}
+}
+
+// hostname is what a terminal's prompt shows: the slug of the id.
+func hostname(d workspace.Deployment) string {
+	id := string(d.ID)
+	if at := strings.LastIndex(id, "-s-"); at >= 0 {
+		return id[at+len("-s-"):]
+	}
+	return id
+}
+
+func environment(d workspace.Deployment, secret string) []string {
+	env := maps.Clone(d.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	env[secretVariable] = secret
+	for _, name := range d.SecretEnv {
+		env[name] = secret
+	}
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// observedOf reads what Docker says of a container back into the domain's words.
+func observedOf(found container.InspectResponse) workspace.Observed {
+	labels := found.Config.Labels
+	observed := workspace.Observed{
+		ID: workspace.ID(labels[labelDeployment]), Owner: workspace.Owner(labels[labelOwner]),
+		UID: labels[labelUID], Fingerprint: labels[labelFingerprint], DisplayName: labels[labelDisplayName],
+		Handle: found.ID, Image: found.Config.Image, State: stateOf(found.State),
+		StartedAt: parseTime(found.State.StartedAt), FinishedAt: parseTime(found.State.FinishedAt),
+		ExitCode: found.State.ExitCode, OOMKilled: found.State.OOMKilled,
+		Secret: secretOf(found.Config.Env),
+	}
+	observed.Attempt, _ = strconv.ParseInt(labels[labelAttempt], 10, 64) // 0 for what an older version made
+	if found.HostConfig != nil {
+		observed.Compute = workspace.Compute{
+			CPUs:     float64(found.HostConfig.NanoCPUs) / 1e9,
+			MemoryMB: found.HostConfig.Memory / mebibyte,
+			ShmMB:    found.HostConfig.ShmSize / mebibyte,
+		}
+		if found.HostConfig.PidsLimit != nil {
+			observed.Compute.Processes = *found.HostConfig.PidsLimit
+		}
+	}
+	for _, mounted := range found.Mounts {
+		if mounted.Type == mount.TypeVolume && mounted.Destination == labels[labelVolumePath] {
+			observed.Volume = mounted.Name
+		}
+	}
+	if observed.State == workspace.ContainerRunning {
+		observed.Endpoint = endpointOf(found, labels[labelPort])
+	}
+	return observed
+}
+
+// endpointOf is how the manager reaches the IDE: the published port where there is one, else the container's address.
+func endpointOf(found container.InspectResponse, port string) string {
+	if found.NetworkSettings == nil || port == "" {
+		return ""
+	}
+	for _, binding := range found.NetworkSettings.Ports[nat.Port(port+"/tcp")] {
+		if binding.HostPort != "" {
+			return "http://127.0.0.1:" + binding.HostPort
+		}
+	}
+	for _, joined := range found.NetworkSettings.Networks {
+		if joined.IPAddress != "" {
+			return "http://" + joined.IPAddress + ":" + port
+		}
+	}
+	return ""
+}
+
+func secretOf(env []string) string {
+	for _, variable := range env {
+		if secret, found := strings.CutPrefix(variable, secretVariable+"="); found {
+			return secret
+		}
+	}
+	return ""
+}
+
+func stateOf(state *container.State) workspace.ContainerState {
+	switch {
+	case state.Dead, state.Status == container.StateRemoving:
+		return workspace.ContainerDead
+	case state.Paused:
+		return workspace.ContainerPaused
+	case state.Running:
+		return workspace.ContainerRunning
+	case state.Status == container.StateCreated:
+		return workspace.ContainerCreated
+	}
+	return workspace.ContainerExited
+}

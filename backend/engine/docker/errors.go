@@ -1,0 +1,68 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/client"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// translate gives an error of the Engine API a code and a sentence. what says what was tried, as in "start the
+// container". A cancelled context stays what it is.
+func (e *Engine) translate(err error, what string) error {
+	var network net.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case client.IsErrConnectionFailed(err), errors.As(err, &network), errors.Is(err, net.ErrClosed), isHangUp(err):
+		return e.unavailable(err)
+	case errdefs.IsNotFound(err):
+		return coded(workspace.CodeNotFound, what, err)
+	case errdefs.IsConflict(err), errdefs.IsAlreadyExists(err):
+		return coded(workspace.CodeConflict, what, err)
+	case errdefs.IsInvalidArgument(err), errdefs.IsPermissionDenied(err), errdefs.IsUnauthorized(err):
+		return coded(workspace.CodeInvalid, what, err)
+	case errdefs.IsUnavailable(err):
+		return e.unavailable(err)
+	}
+	return coded(workspace.CodeInternal, what, err)
+}
+
+func coded(code workspace.Code, what string, err error) *workspace.Error {
+	return &workspace.Error{Code: code, Message: fmt.Sprintf("Docker could not %s: %s.", what, plain(err)), Err: err}
+}
+
+// plain takes Docker's own prefix and line breaks out of a message.
+func plain(err error) string {
+	message := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	return strings.TrimRight(strings.Join(strings.Fields(message), " "), ".")
+}
+
+// isHangUp reports a connection that ended in the middle of an answer: the engine went away.
+func isHangUp(err error) bool {
+	message := err.Error()
+	return strings.Contains(message, "EOF") || strings.Contains(message, "connection reset") || strings.Contains(message, "broken pipe")
+}
+
+func (e *Engine) unavailable(err error) error {
+	unavailable := &workspace.Error{
+		Code:    workspace.CodeUnavailable,
+		Message: fmt.Sprintf("Docker does not answer at %s.", e.endpoint),
+		Hint:    "Start Docker (on most Linux machines: sudo systemctl start docker). Everything comes back by itself.",
+		Err:     err,
+	}
+	if errors.Is(err, os.ErrPermission) {
+		unavailable.Message = fmt.Sprintf("You may not use Docker at %s.", e.endpoint)
+		unavailable.Hint = "Join the group docker (sudo usermod -aG docker $USER), log in anew, and start the program again."
+	}
+	return unavailable
+}

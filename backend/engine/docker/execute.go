@@ -1,0 +1,246 @@
+package docker
+
+import (
+	"context"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/volume"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	// nameRace is how long a name may still be taken after its container was removed: Docker frees it a moment late
+	// (moby issue 37698).
+	nameRace      = 3 * time.Second
+	nameRacePause = 50 * time.Millisecond
+)
+
+// Execute carries out one step.
+func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
+	d := step.Deployment
+	switch step.Kind {
+	case workspace.StepImage:
+		return nil, e.acquire(ctx, d.Image, progress)
+	case workspace.StepStorage:
+		return nil, e.haveVolume(ctx, d)
+	case workspace.StepCreate:
+		return e.create(ctx, d)
+	case workspace.StepStart:
+		return e.start(ctx, d)
+	case workspace.StepAnswers:
+		return nil, e.waitForAnswer(ctx, d)
+	case workspace.StepResize:
+		return e.resize(ctx, d)
+	case workspace.StepResume:
+		return e.resume(ctx, d)
+	case workspace.StepStop:
+		return e.stop(ctx, d)
+	case workspace.StepRemove:
+		return nil, e.remove(ctx, d)
+	case workspace.StepRemoveStorage:
+		err := e.RemoveVolume(ctx, d.Volume)
+		if workspace.CodeOf(err) == workspace.CodeNotFound {
+			err = nil
+		}
+		return nil, err
+	}
+	return nil, workspace.Errorf(workspace.CodeInternal, "Docker does not know the step %q.", step.Kind)
+}
+
+// haveVolume makes the volume unless it is there, and refuses one that holds the files of another workspace, unless it
+// was asked for.
+func (e *Engine) haveVolume(ctx context.Context, d workspace.Deployment) error {
+	if d.VolumeAdopted {
+		found, err := e.client.VolumeInspect(ctx, d.Volume)
+		if err == nil && found.Labels[labelInstance] != e.instance {
+			return workspace.Errorf(workspace.CodeConflict, "The volume %s is not ours.", d.Volume)
+		}
+		return e.translate(err, "find the volume "+d.Volume)
+	}
+	made, err := e.client.VolumeCreate(ctx, volume.CreateOptions{Name: d.Volume, Driver: "local", Labels: e.volumeLabels(d, time.Now())})
+	if err != nil {
+		return e.translate(err, "make the volume "+d.Volume)
+	}
+	if made.Labels[labelInstance] != e.instance || made.Labels[labelUID] != d.UID {
+		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else. It was left alone.", d.Volume)
+	}
+	return nil
+}
+
+// create makes the container, or takes the one that an earlier try made.
+func (e *Engine) create(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	deadline := time.Now().Add(nameRace)
+	for {
+		observed, err := e.tryCreate(ctx, d)
+		if workspace.CodeOf(err) != workspace.CodeConflict || time.Now().After(deadline) {
+			return observed, err
+		}
+		if there, lookErr := e.inspect(ctx, string(d.ID)); lookErr == nil {
+			if there.UID == d.UID && there.Attempt == d.Attempt && there.Fingerprint == d.Fingerprint {
+				return &there, nil
+			}
+			// Ours and older: a try that was interrupted left it.
+			if err := e.removeByHandle(ctx, there.Handle); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(nameRacePause):
+		}
+	}
+}
+
+func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	owned, err := e.networkFor(ctx, d.Owner)
+	if err != nil {
+		return nil, err
+	}
+	secret := newSecret()
+	spec := specOf(d, e.containerLabels(d), secret, owned, e.rotatesLogs())
+	made, err := e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
+	if err != nil {
+		if errdefs.IsNotFound(err) && containsAny(err.Error(), "No such image") {
+			return nil, imageMissing(d.Image)
+		}
+		return nil, e.translate(err, "make the container")
+	}
+	return &workspace.Observed{
+		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, DisplayName: d.DisplayName,
+		Handle: made.ID, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: secret,
+	}, nil
+}
+
+// rotatesLogs reports whether the daemon writes logs in a form that we know how to bound.
+func (e *Engine) rotatesLogs() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.logDrive == "json-file"
+}
+
+func imageMissing(image string) error {
+	return &workspace.Error{
+		Code:    workspace.CodeImageMissing,
+		Message: "There is no image " + image + ", neither here nor in its registry.",
+		Hint:    "Check the name and its tag.",
+	}
+}
+
+func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	err := e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
+	if errdefs.IsNotFound(err) && containsAny(err.Error(), "network") {
+		// Somebody removed the owner's network after the container was made for it.
+		e.forgetNetwork(d.Owner)
+		if _, netErr := e.networkFor(ctx, d.Owner); netErr != nil {
+			return nil, netErr
+		}
+		if removeErr := e.removeByName(ctx, d); removeErr != nil {
+			return nil, removeErr
+		}
+		if _, createErr := e.create(ctx, d); createErr != nil {
+			return nil, createErr
+		}
+		err = e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
+	}
+	if err != nil {
+		return nil, e.translate(err, "start the container")
+	}
+	return e.observedNow(ctx, d)
+}
+
+// observedNow looks at the workspace's container after a step.
+func (e *Engine) observedNow(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	observed, err := e.inspect(ctx, string(d.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &observed, nil
+}
+
+func (e *Engine) resize(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	there, err := e.inspect(ctx, string(d.ID))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.client.ContainerUpdate(ctx, there.Handle, container.UpdateConfig{Resources: liveResources(d.Compute)}); err != nil {
+		return nil, e.translate(err, "change the limits")
+	}
+	return e.observedNow(ctx, d)
+}
+
+func (e *Engine) resume(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	there, err := e.inspect(ctx, string(d.ID))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil && !errdefs.IsConflict(err) { // not paused any more
+		return nil, e.translate(err, "wake the container")
+	}
+	return e.observedNow(ctx, d)
+}
+
+// stop ends the container by SIGTERM and, after its grace, SIGKILL. It keeps it for its logs.
+func (e *Engine) stop(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	there, err := e.inspect(ctx, string(d.ID))
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if there.State == workspace.ContainerPaused {
+		// A frozen container cannot hear SIGTERM.
+		if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil && !errdefs.IsConflict(err) {
+			return nil, e.translate(err, "wake the container")
+		}
+	}
+	grace := int(d.StopGrace.Seconds())
+	if err := e.client.ContainerStop(ctx, there.Handle, container.StopOptions{Timeout: &grace}); err != nil && !errdefs.IsNotFound(err) {
+		return nil, e.translate(err, "stop the container")
+	}
+	observed, err := e.observedNow(ctx, d)
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil, nil
+	}
+	return observed, err
+}
+
+func (e *Engine) remove(ctx context.Context, d workspace.Deployment) error {
+	return e.removeByName(ctx, d)
+}
+
+func (e *Engine) removeByName(ctx context.Context, d workspace.Deployment) error {
+	there, err := e.inspect(ctx, string(d.ID))
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.removeByHandle(ctx, there.Handle)
+}
+
+// removeByHandle removes a container. Volumes stay: only anonymous ones of the image go with it, and ours have names.
+func (e *Engine) removeByHandle(ctx context.Context, handle string) error {
+	deadline := time.Now().Add(nameRace)
+	for {
+		err := e.client.ContainerRemove(ctx, handle, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		switch {
+		case err == nil, errdefs.IsNotFound(err):
+			return nil
+		case errdefs.IsConflict(err) && time.Now().Before(deadline): // somebody else removes it just now
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(nameRacePause):
+			}
+		default:
+			return e.translate(err, "remove the container")
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package docker
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/filters"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// The labels on everything we make. ML Lab's (ctxy.*) let an ML Lab on the same engine list and route to workspaces
+// (facts: names, ids, labels); ours hold what observations are read from.
+const (
+	labelNamespace      = "ctxy.namespace"      // first part of all names of an instance
+	labelOwner          = "ctxy.projectName"    // owner of the workspace
+	labelDeployment     = "ctxy.deploymentId"   // id of the workspace
+	labelDeploymentType = "ctxy.deploymentType" // "service" for a container
+	labelLabDisplayName = "ctxy.displayName"    // "WS " and the display name, as upstream stores it
+	labelEndpoints      = "ctxy.endpoints"      // port of the IDE, with b: the path is kept
+	labelWorkspace      = "ctxy.workspaceExtension.deploymentType"
+	labelCreatedBy      = "ctxy.createdBy"
+	labelVolumePath     = "ctxy.volumePath"
+
+	labelInstance    = "lab-workspace-manager.instance"     // the manager whose it is
+	labelUID         = "lab-workspace-manager.uid"          // of the workspace
+	labelAttempt     = "lab-workspace-manager.attempt"      // for which the container was made
+	labelFingerprint = "lab-workspace-manager.fingerprint"  // of what the container was made with
+	labelDisplayName = "lab-workspace-manager.display-name" // when it was made
+	labelPort        = "lab-workspace-manager.port"         // where the IDE listens
+	labelHelper      = "lab-workspace-manager.helper"       // the manager it helps; no workspace, so snapshots leave it out
+	labelMadeAt      = "lab-workspace-manager.made-at"      // of a volume: Docker tells only seconds
+)
+
+// ours filters for what carries the label of this instance.
+func (e *Engine) ours(more ...filters.KeyValuePair) filters.Args {
+	return filters.NewArgs(append(more, filters.Arg("label", labelInstance+"="+e.instance))...)
+}
+
+// baseLabels are on everything of an owner.
+func (e *Engine) baseLabels(owner workspace.Owner) map[string]string {
+	return map[string]string{
+		labelInstance:  e.instance,
+		labelNamespace: e.namespace,
+		labelOwner:     string(owner),
+	}
+}
+
+func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
+	labels := e.baseLabels(d.Owner)
+	labels[labelDeployment] = string(d.ID)
+	labels[labelDeploymentType] = "service"
+	labels[labelWorkspace] = "workspace"
+	labels[labelLabDisplayName] = "WS " + d.DisplayName
+	labels[labelEndpoints] = strconv.Itoa(d.Port) + "b"
+	labels[labelCreatedBy] = string(d.Owner)
+	labels[labelVolumePath] = d.MountPath
+	labels[labelUID] = d.UID
+	labels[labelAttempt] = strconv.FormatInt(d.Attempt, 10)
+	labels[labelFingerprint] = d.Fingerprint
+	labels[labelDisplayName] = d.DisplayName
+	labels[labelPort] = strconv.Itoa(d.Port)
+	return labels
+}
+
+func (e *Engine) volumeLabels(d workspace.Deployment, now time.Time) map[string]string {
+	labels := e.baseLabels(d.Owner)
+	labels[labelDeployment] = string(d.ID)
+	labels[labelUID] = d.UID
+	labels[labelDisplayName] = d.DisplayName
+	labels[labelMadeAt] = now.UTC().Format(time.RFC3339Nano)
+	return labels
+}
+
+func volumeOf(name string, labels map[string]string, createdAt string) workspace.Volume {
+	made, err := time.Parse(time.RFC3339Nano, labels[labelMadeAt])
+	if err != nil {
+		made, _ = time.Parse(time.RFC3339, createdAt) // zero when Docker says nothing either
+	}
+	return workspace.Volume{
+		Name: name, Owner: workspace.Owner(labels[labelOwner]), UID: labels[labelUID],
+		DisplayName: strings.ToValidUTF8(labels[labelDisplayName], ""), CreatedAt: made,
+	}
+}

@@ -1,0 +1,172 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// ownerBits is the size of an owner's network: a /26 has room for 61 workspaces, and the default pool for 1,024 owners.
+// Docker's own default pools end near 30 networks.
+const ownerBits = 26
+
+// ownerNetwork is the bridge of one owner. Owners cannot reach each other's workspaces.
+type ownerNetwork struct {
+	name    string
+	publish bool // workspaces on it are reached through published ports
+}
+
+func (e *Engine) networkName(owner workspace.Owner) string {
+	return fmt.Sprintf("%s-p-%s-network", e.namespace, owner)
+}
+
+// networkFor returns the owner's network and makes it the first time.
+func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNetwork, error) {
+	e.mu.Lock()
+	known, there := e.networks[owner]
+	e.mu.Unlock()
+	if there {
+		return known, nil
+	}
+	name := e.networkName(owner)
+	found, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
+	if errdefs.IsNotFound(err) {
+		if err = e.makeNetwork(ctx, owner, name); err == nil {
+			found, err = e.client.NetworkInspect(ctx, name, network.InspectOptions{})
+		}
+	}
+	if err != nil {
+		return ownerNetwork{}, e.translate(err, "make the owner's network")
+	}
+	if found.Labels[labelInstance] != e.instance {
+		return ownerNetwork{}, workspace.Errorf(workspace.CodeConflict, "There is a network %s that is not ours.", name)
+	}
+	made := ownerNetwork{name: name, publish: e.mustPublish(found)}
+	e.mu.Lock()
+	e.networks[owner] = made
+	e.mu.Unlock()
+	return made, nil
+}
+
+// forgetNetwork makes the next use look for the network again: somebody removed it.
+func (e *Engine) forgetNetwork(owner workspace.Owner) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.networks, owner)
+}
+
+// mustPublish reports whether the manager cannot reach the network's addresses: the bridge is an interface of another
+// machine, as with Docker Desktop or a remote engine.
+func (e *Engine) mustPublish(found network.Inspect) bool {
+	switch e.reach {
+	case ReachAddress:
+		return false
+	case ReachPort:
+		return true
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return true
+	}
+	for _, config := range found.IPAM.Config {
+		if slices.ContainsFunc(addresses, func(address net.Addr) bool {
+			own, ok := address.(*net.IPNet)
+			return ok && own.IP.String() == config.Gateway
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) makeNetwork(ctx context.Context, owner workspace.Owner, name string) error {
+	taken, err := e.takenSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		subnet, ok := freeSubnet(e.pool, ownerBits, taken)
+		if !ok {
+			return workspace.Errorf(workspace.CodeConflict, "The address range %s for the networks of owners is used up. Give a larger docker.subnet_pool.", e.pool)
+		}
+		_, err := e.client.NetworkCreate(ctx, name, network.CreateOptions{
+			Driver: "bridge", Labels: e.baseLabels(owner),
+			IPAM: &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()}}},
+		})
+		switch {
+		case err == nil, errdefs.IsConflict(err): // two first workspaces of one owner: the other one made it
+			return nil
+		case !isOverlap(err):
+			return err
+		}
+		taken = append(taken, subnet) // Docker knows of a use that we do not
+	}
+}
+
+func isOverlap(err error) bool {
+	return errdefs.IsPermissionDenied(err) || containsAny(err.Error(), "overlap", "Pool")
+}
+
+// takenSubnets lists what must not be used: networks of Docker and of this machine.
+func (e *Engine) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
+	networks, err := e.client.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs()})
+	if err != nil {
+		return nil, err
+	}
+	var taken []netip.Prefix
+	for _, found := range networks {
+		for _, config := range found.IPAM.Config {
+			if prefix, err := netip.ParsePrefix(config.Subnet); err == nil {
+				taken = append(taken, prefix)
+			}
+		}
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return taken, nil //nolint:nilerr // Docker itself refuses an overlap with this machine
+	}
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
+			taken = append(taken, prefix.Masked())
+		}
+	}
+	return taken, nil
+}
+
+// freeSubnet returns the first block of the size inside the pool that overlaps nothing that is taken.
+func freeSubnet(pool netip.Prefix, bits int, taken []netip.Prefix) (netip.Prefix, bool) {
+	for block := netip.PrefixFrom(pool.Masked().Addr(), max(bits, pool.Bits())); pool.Contains(block.Addr()); {
+		clash := slices.IndexFunc(taken, block.Overlaps)
+		if clash < 0 {
+			return block, true
+		}
+		next, ok := after(block)
+		if !ok {
+			break
+		}
+		block = next
+	}
+	return netip.Prefix{}, false
+}
+
+// after returns the block of the same size behind a block.
+func after(block netip.Prefix) (netip.Prefix, bool) {
+	if !block.Addr().Is4() {
+		return netip.Prefix{}, false
+	}
+	address := block.Addr().As4()
+	number := uint32(address[0])<<24 | uint32(address[1])<<16 | uint32(address[2])<<8 | uint32(address[3])
+	next := number + 1<<(32-block.Bits())
+	if next < number {
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(next >> 24), byte(next >> 16), byte(next >> 8), byte(next)}), block.Bits()), true
+}

@@ -1,0 +1,237 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"golang.org/x/sync/errgroup"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// look is what the last look at a container found; it holds as long as Docker's list says the same of it.
+type look struct {
+	state    string // as listed, with the part of the status that does not grow with time
+	observed workspace.Observed
+}
+
+// parallelLooks bounds how many containers are inspected at once.
+const parallelLooks = 8
+
+// Host describes the engine and its machine.
+func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
+	info, err := e.client.Info(ctx)
+	if err != nil {
+		return workspace.Host{}, e.translate(err, "describe itself")
+	}
+	e.mu.Lock()
+	e.logDrive = info.LoggingDriver
+	e.networks = map[workspace.Owner]ownerNetwork{} // another daemon may answer now
+	e.mu.Unlock()
+	host := workspace.Host{
+		Engine: "docker", Version: info.ServerVersion, Endpoint: e.endpoint, OS: info.OperatingSystem,
+		CPUs: info.NCPU, MemoryMB: info.MemTotal / mebibyte, StorageDriver: info.Driver,
+	}
+	for _, warning := range info.Warnings {
+		host.Notes = append(host.Notes, strings.TrimPrefix(warning, "WARNING: "))
+	}
+	return host, nil
+}
+
+// Snapshot lists everything of this instance. It inspects only containers whose state has changed since the last look.
+func (e *Engine) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
+	containers, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours()})
+	if err != nil {
+		return workspace.Snapshot{}, e.translate(err, "list containers")
+	}
+	volumes, err := e.client.VolumeList(ctx, volume.ListOptions{Filters: e.ours()})
+	if err != nil {
+		return workspace.Snapshot{}, e.translate(err, "list volumes")
+	}
+	observed, err := e.lookAt(ctx, containers)
+	if err != nil {
+		return workspace.Snapshot{}, err
+	}
+	snapshot := workspace.Snapshot{Workspaces: observed, EngineStartedAt: e.startedAt(ctx)}
+	for _, found := range volumes.Volumes {
+		snapshot.Volumes = append(snapshot.Volumes, volumeOf(found.Name, found.Labels, found.CreatedAt))
+	}
+	return snapshot, nil
+}
+
+func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]workspace.Observed, error) {
+	e.mu.Lock()
+	known := e.looks
+	e.mu.Unlock()
+	looks := make([]*look, len(containers))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelLooks)
+	for i, listed := range containers {
+		state := listedState(listed)
+		if last, there := known[listed.ID]; there && last.state == state {
+			looks[i] = &last
+			continue
+		}
+		group.Go(func() error {
+			observed, err := e.inspect(groupCtx, listed.ID)
+			if workspace.CodeOf(err) == workspace.CodeNotFound {
+				return nil // it went away meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			if observed.State == workspace.ContainerExited && observed.KilledBy == "" {
+				observed.KilledBy = e.recallKill(groupCtx, observed)
+			}
+			looks[i] = &look{state: state, observed: observed}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	fresh := make(map[string]look, len(containers))
+	var list []workspace.Observed
+	for i, listed := range containers {
+		if looks[i] != nil {
+			fresh[listed.ID] = *looks[i]
+			list = append(list, looks[i].observed)
+		}
+	}
+	e.mu.Lock()
+	e.looks = fresh
+	e.mu.Unlock()
+	return list, nil
+}
+
+// listedState is what the list says of a container, without what grows with time ("Up 3 minutes"): an exit code is kept.
+func listedState(listed container.Summary) string {
+	code := ""
+	if strings.HasPrefix(listed.Status, "Exited (") {
+		code, _, _ = strings.Cut(listed.Status, ")")
+	}
+	address := ""
+	if listed.NetworkSettings != nil {
+		for _, joined := range listed.NetworkSettings.Networks {
+			address += joined.IPAddress
+		}
+	}
+	return fmt.Sprintf("%s %s %s", listed.State, code, address)
+}
+
+// forgetLook makes the next snapshot inspect the container again.
+func (e *Engine) forgetLook(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.looks, id)
+}
+
+// inspect looks at one container of this instance; CodeNotFound when there is none or it is not ours.
+func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observed, error) {
+	found, err := e.client.ContainerInspect(ctx, idOrName)
+	if err != nil {
+		return workspace.Observed{}, e.translate(err, "look at the container")
+	}
+	if found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
+		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not ours.", idOrName)
+	}
+	observed := observedOf(found)
+	observed.KilledBy = e.rememberedKill(found.ID, observed.FinishedAt)
+	return observed, nil
+}
+
+// startedAt is when the daemon was started: it makes its default bridge anew every time (seen with 20.10; a daemon that
+// keeps containers over its restart keeps the bridge too, and then nothing ended with it). Zero when nothing tells.
+func (e *Engine) startedAt(ctx context.Context) time.Time {
+	bridge, err := e.client.NetworkInspect(ctx, "bridge", network.InspectOptions{})
+	if err != nil {
+		return time.Time{}
+	}
+	return bridge.Created
+}
+
+// kill is a request through the engine that sent a signal to a container.
+type kill struct {
+	signal string
+	at     time.Time
+}
+
+const (
+	// killWindow is how long before its end a kill request counts as a container's cause of death: Docker's own stop waits
+	// for the grace of the image, and ours are at most some tens of seconds.
+	killWindow = time.Minute
+	// killMemory bounds how many containers' kills are remembered.
+	killMemory = 10_000
+)
+
+func (e *Engine) rememberKill(handle, signal string, at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.kills) >= killMemory {
+		clear(e.kills)
+	}
+	e.kills[handle] = kill{signal: signal, at: at}
+}
+
+func (e *Engine) rememberedKill(handle string, finished time.Time) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last, there := e.kills[handle]
+	if !there || finished.IsZero() || last.at.Before(finished.Add(-killWindow)) || last.at.After(finished.Add(time.Second)) {
+		return ""
+	}
+	return last.signal
+}
+
+// recallKill asks the daemon's short memory of events whether a request ended a container that we did not watch.
+func (e *Engine) recallKill(ctx context.Context, observed workspace.Observed) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	messages, errs := e.client.Events(ctx, events.ListOptions{
+		Since:   unixNano(observed.FinishedAt.Add(-killWindow)),
+		Until:   unixNano(time.Now()),
+		Filters: filters.NewArgs(filters.Arg("container", observed.Handle), filters.Arg("event", "kill")),
+	})
+	for {
+		select {
+		case message := <-messages:
+			e.rememberKill(observed.Handle, signalName(message.Actor.Attributes["signal"]), time.Unix(0, message.TimeNano))
+		case <-errs: // the end of what is remembered, or a failure: then nobody knows
+			return e.rememberedKill(observed.Handle, observed.FinishedAt)
+		}
+	}
+}
+
+func unixNano(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+
+func parseTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() < 1970 {
+		return time.Time{}
+	}
+	return t
+}
+
+func signalName(number string) string {
+	names := map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "6": "SIGABRT", "9": "SIGKILL", "15": "SIGTERM"}
+	if name, known := names[number]; known {
+		return name
+	}
+	return "signal " + number
+}
+
+func containsAny(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// message is one line of the JSON streams with which Docker reports pulls, builds and imports.
+type message struct {
+	Stream         string `json:"stream"`
+	Status         string `json:"status"`
+	ID             string `json:"id"`
+	ErrorText      string `json:"error"`
+	ProgressDetail struct {
+		Current int64 `json:"current"`
+		Total   int64 `json:"total"`
+	} `json:"progressDetail"`
+}
+
+// readMessages hands every line of a stream to hear. An error that the stream itself reports ends it: such an answer has
+// status 200.
+func readMessages(stream io.Reader, hear func(message)) error {
+	decoder := json.NewDecoder(stream)
+	for {
+		var line message
+		if err := decoder.Decode(&line); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if line.ErrorText != "" {
+			return errors.New(line.ErrorText)
+		}
+		hear(line)
+	}
+}
+
+// pull gets an image from its registry and reports bytes over all layers.
+func (e *Engine) pull(ctx context.Context, ref string, report func(workspace.Progress)) error {
+	stream, err := e.client.ImagePull(ctx, ref, image.PullOptions{})
+	if err != nil {
+		return e.pullError(ctx, ref, err)
+	}
+	defer func() { _ = stream.Close() }()
+	layers := pullProgress{layers: map[string]*layer{}}
+	err = readMessages(stream, func(line message) {
+		if layers.hear(line) {
+			report(layers.progress())
+		}
+	})
+	if err != nil {
+		return e.pullError(ctx, ref, err)
+	}
+	return nil
+}
+
+// pullError tells an image that does not exist from a registry that does not answer.
+func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
+	text := strings.ToLower(err.Error())
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isHangUp(err) && !strings.Contains(text, "error response from daemon") && !strings.Contains(text, "https://"):
+		return e.unavailable(err)
+	case errdefs.IsNotFound(err), containsAny(text, "manifest unknown", "not found", "does not exist", "repository name not known"):
+		return imageMissing(ref)
+	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), containsAny(text, "unauthorized", "denied", "authentication required"):
+		return &workspace.Error{Code: workspace.CodeInvalid, Message: fmt.Sprintf("The registry does not give out the image %s: %s.", ref, plain(err)), Err: err}
+	}
+	return &workspace.Error{
+		Code:    workspace.CodeImageMissing,
+		Message: fmt.Sprintf("The image %s is not here, and its registry does not give it: %s.", ref, plain(err)),
+		Hint:    "Check the name, and that this machine reaches the registry.",
+		Err:     err,
+	}
+}
+
+// pullProgress adds up the layers of a pull.
+type pullProgress struct{ layers map[string]*layer }
+
+type layer struct{ current, total int64 }
+
+// hear takes one line and reports whether it changed anything that people see.
+func (p pullProgress) hear(line message) bool {
+	if line.ID == "" {
+		return false
+	}
+	known := p.layers[line.ID]
+	switch {
+	case line.Status == "Downloading" && line.ProgressDetail.Total > 0:
+		if known == nil {
+			known = &layer{}
+			p.layers[line.ID] = known
+		}
+		known.current, known.total = line.ProgressDetail.Current, line.ProgressDetail.Total
+		return true
+	case known != nil && (line.Status == "Download complete" || line.Status == "Pull complete"):
+		known.current = known.total
+		return true
+	}
+	return false
+}
+
+func (p pullProgress) progress() workspace.Progress {
+	progress := workspace.Progress{Unit: "bytes"}
+	for _, layer := range p.layers {
+		progress.Current += layer.current
+		progress.Total += layer.total
+	}
+	progress.Detail = fmt.Sprintf("%s of %s MB", megabytes(progress.Current), megabytes(progress.Total))
+	if progress.Total < 1e6 {
+		progress.Detail = fmt.Sprintf("%s of %s kB", thousands(progress.Current/1000), thousands(progress.Total/1000))
+	}
+	return progress
+}
+
+// isCancelled reports that work was called off.
+func isCancelled(err error) bool { return errors.Is(err, context.Canceled) }

@@ -1,0 +1,117 @@
+package docker
+
+import (
+	"context"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	// heartbeatEvery is how often a quiet connection is tried, so that an engine that hangs is noticed.
+	heartbeatEvery   = 10 * time.Second
+	heartbeatTimeout = 10 * time.Second
+	inspectTimeout   = 10 * time.Second
+)
+
+// Watch reports what happens to this instance's things until ctx ends or the connection is lost.
+func (e *Engine) Watch(ctx context.Context, connected func(), changed func(workspace.Change)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	since := time.Now()
+	messages, errs := e.client.Events(ctx, events.ListOptions{
+		// From a moment in the past, so that nothing is missed between the call and its arrival.
+		Since: unixNano(since),
+		Filters: e.ours(
+			filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.VolumeEventType)),
+			filters.Arg("type", string(events.NetworkEventType)),
+		),
+	})
+	if _, err := e.client.Ping(ctx); err != nil {
+		return e.translate(err, "answer")
+	}
+	connected()
+	heartbeat := time.NewTicker(heartbeatEvery)
+	defer heartbeat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-errs:
+			return e.unavailable(err)
+		case message := <-messages:
+			if err := e.report(ctx, message, changed); err != nil {
+				return err
+			}
+		case <-heartbeat.C:
+			if err := e.beat(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (e *Engine) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
+	defer cancel()
+	if _, err := e.client.Ping(ctx); err != nil {
+		return e.unavailable(err)
+	}
+	return nil
+}
+
+// report turns one event into a change.
+func (e *Engine) report(ctx context.Context, message events.Message, changed func(workspace.Change)) error {
+	at := time.Unix(0, message.TimeNano)
+	switch message.Type {
+	case events.VolumeEventType:
+		if message.Action == events.ActionCreate || message.Action == events.ActionDestroy {
+			changed(workspace.Change{Kind: workspace.ChangeVolumes, At: at})
+		}
+		return nil
+	case events.NetworkEventType:
+		if message.Action == events.ActionDestroy {
+			e.forgetNetworkNamed(message.Actor.Attributes["name"])
+		}
+		return nil
+	}
+	handle, id := message.Actor.ID, workspace.ID(message.Actor.Attributes[labelDeployment])
+	e.forgetLook(handle)
+	switch message.Action {
+	case events.ActionKill:
+		e.rememberKill(handle, signalName(message.Actor.Attributes["signal"]), at)
+	case events.ActionOOM:
+		changed(workspace.Change{Kind: workspace.ChangeOOM, ID: id, Handle: handle, At: at})
+	case events.ActionDestroy:
+		changed(workspace.Change{Kind: workspace.ChangeGone, ID: id, Handle: handle, At: at})
+	case events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate:
+		return e.reportContainer(ctx, id, handle, at, changed)
+	}
+	return nil
+}
+
+func (e *Engine) reportContainer(ctx context.Context, id workspace.ID, handle string, at time.Time, changed func(workspace.Change)) error {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	observed, err := e.inspect(ctx, handle)
+	switch workspace.CodeOf(err) {
+	case "":
+		changed(workspace.Change{Kind: workspace.ChangeObserved, ID: id, Handle: handle, Observed: &observed, At: at})
+	case workspace.CodeUnavailable:
+		return err
+	}
+	return nil // it went away meanwhile: an event about that follows
+}
+
+func (e *Engine) forgetNetworkNamed(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for owner, known := range e.networks {
+		if known.name == name {
+			delete(e.networks, owner)
+		}
+	}
+}
