@@ -58,6 +58,8 @@ type Engine struct {
 
 	acquisitions acquisitions // pulls and builds that go on
 
+	making sync.Mutex // held while a network is looked for and made
+
 	mu       sync.Mutex
 	networks map[workspace.Owner]ownerNetwork // known to exist
 	looks    map[string]look                  // what the last look at each container found

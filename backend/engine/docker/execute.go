@@ -178,7 +178,10 @@ func (e *Engine) resume(ctx context.Context, d workspace.Deployment) (*workspace
 	if err != nil {
 		return nil, err
 	}
-	if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil && !errdefs.IsConflict(err) { // not paused any more
+	if there.State != workspace.ContainerPaused {
+		return &there, nil
+	}
+	if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil {
 		return nil, e.translate(err, "wake the container")
 	}
 	return e.observedNow(ctx, d)
@@ -195,7 +198,7 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) (*workspace.O
 	}
 	if there.State == workspace.ContainerPaused {
 		// A frozen container cannot hear SIGTERM.
-		if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil && !errdefs.IsConflict(err) {
+		if err := e.client.ContainerUnpause(ctx, there.Handle); err != nil {
 			return nil, e.translate(err, "wake the container")
 		}
 	}

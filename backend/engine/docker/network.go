@@ -36,6 +36,9 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 	if there {
 		return known, nil
 	}
+	// Docker makes two networks of one name when asked twice at once, and then refuses both as ambiguous.
+	e.making.Lock()
+	defer e.making.Unlock()
 	name := e.networkName(owner)
 	found, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
 	if errdefs.IsNotFound(err) {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/events"
@@ -21,13 +22,17 @@ const (
 func (e *Engine) Watch(ctx context.Context, connected func(), changed func(workspace.Change)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	since := time.Now()
-	messages, errs := e.client.Events(ctx, events.ListOptions{
-		// From a moment in the past, so that nothing is missed between the call and its arrival.
-		Since: unixNano(since),
-		Filters: e.ours(
-			filters.Arg("type", string(events.ContainerEventType)), filters.Arg("type", string(events.VolumeEventType)),
-			filters.Arg("type", string(events.NetworkEventType)),
+	// From now, as the engine remembers what happened between this moment and the arrival of the call.
+	since := unixNano(time.Now())
+	containers, lost := e.client.Events(ctx, events.ListOptions{
+		Since: since, Filters: e.ours(filters.Arg("type", string(events.ContainerEventType))),
+	})
+	// Events of volumes and networks carry no labels (seen with 20.10), so they are told apart by their names.
+	others, lostOthers := e.client.Events(ctx, events.ListOptions{
+		Since: since,
+		Filters: filters.NewArgs(
+			filters.Arg("type", string(events.VolumeEventType)), filters.Arg("type", string(events.NetworkEventType)),
+			filters.Arg("event", string(events.ActionCreate)), filters.Arg("event", string(events.ActionDestroy)),
 		),
 	})
 	if _, err := e.client.Ping(ctx); err != nil {
@@ -40,12 +45,16 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-errs:
+		case err := <-lost:
 			return e.unavailable(err)
-		case message := <-messages:
-			if err := e.report(ctx, message, changed); err != nil {
+		case err := <-lostOthers:
+			return e.unavailable(err)
+		case message := <-containers:
+			if err := e.reportContainer(ctx, message, changed); err != nil {
 				return err
 			}
+		case message := <-others:
+			e.reportOther(message, changed)
 		case <-heartbeat.C:
 			if err := e.beat(ctx); err != nil {
 				return err
@@ -63,21 +72,23 @@ func (e *Engine) beat(ctx context.Context) error {
 	return nil
 }
 
-// report turns one event into a change.
-func (e *Engine) report(ctx context.Context, message events.Message, changed func(workspace.Change)) error {
-	at := time.Unix(0, message.TimeNano)
+// reportOther follows volumes and networks that come and go.
+func (e *Engine) reportOther(message events.Message, changed func(workspace.Change)) {
 	switch message.Type {
 	case events.VolumeEventType:
-		if message.Action == events.ActionCreate || message.Action == events.ActionDestroy {
-			changed(workspace.Change{Kind: workspace.ChangeVolumes, At: at})
+		if strings.Contains(message.Actor.ID, "-"+e.namespace+"-p-") {
+			changed(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Unix(0, message.TimeNano)})
 		}
-		return nil
 	case events.NetworkEventType:
 		if message.Action == events.ActionDestroy {
 			e.forgetNetworkNamed(message.Actor.Attributes["name"])
 		}
-		return nil
 	}
+}
+
+// reportContainer turns one event of a container into a change.
+func (e *Engine) reportContainer(ctx context.Context, message events.Message, changed func(workspace.Change)) error {
+	at := time.Unix(0, message.TimeNano)
 	handle, id := message.Actor.ID, workspace.ID(message.Actor.Attributes[labelDeployment])
 	e.forgetLook(handle)
 	switch message.Action {
@@ -88,12 +99,13 @@ func (e *Engine) report(ctx context.Context, message events.Message, changed fun
 	case events.ActionDestroy:
 		changed(workspace.Change{Kind: workspace.ChangeGone, ID: id, Handle: handle, At: at})
 	case events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate:
-		return e.reportContainer(ctx, id, handle, at, changed)
+		return e.reportState(ctx, id, handle, at, changed)
 	}
 	return nil
 }
 
-func (e *Engine) reportContainer(ctx context.Context, id workspace.ID, handle string, at time.Time, changed func(workspace.Change)) error {
+// reportState looks at a container after an event and reports what it sees.
+func (e *Engine) reportState(ctx context.Context, id workspace.ID, handle string, at time.Time, changed func(workspace.Change)) error {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
 	observed, err := e.inspect(ctx, handle)

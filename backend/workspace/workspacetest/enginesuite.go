@@ -1,0 +1,356 @@
+package workspacetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// EngineUnderTest is an engine, the images it can be tested with, and the other hand that reaches past the manager.
+type EngineUnderTest struct {
+	Engine    workspace.Engine
+	Namespace string
+	MountPath string
+
+	Good    string // answers
+	Exits   string // exits at once with code 7
+	Deaf    string // never answers
+	Missing string // exists nowhere
+
+	EndByHand    func(workspace.ID)
+	RemoveByHand func(workspace.ID)
+	// Other makes an engine of another instance on the same machine; nil where there is no such thing.
+	Other func() workspace.Engine
+}
+
+// engineDeadline bounds every wait of the suite.
+const engineDeadline = 60 * time.Second
+
+// TestEngine holds an engine to the contract of workspace.Engine. open makes a fresh one for each test and cleans up.
+func TestEngine(t *testing.T, open func(t *testing.T) EngineUnderTest) {
+	for _, c := range []struct {
+		name string
+		test func(s *engineSuite, t *testing.T)
+	}{
+		{"BringsUpAndTakesDown", (*engineSuite).bringsUpAndTakesDown},
+		{"EveryStepCanBeRepeated", (*engineSuite).everyStepCanBeRepeated},
+		{"NeverMountsAKeptVolumeUnasked", (*engineSuite).neverMountsAKeptVolumeUnasked},
+		{"ReportsWhatHappens", (*engineSuite).reportsWhatHappens},
+		{"SaysHowItEnded", (*engineSuite).saysHowItEnded},
+		{"ErrorsHaveCodes", (*engineSuite).errorsHaveCodes},
+		{"AStepCanBeCalledOff", (*engineSuite).aStepCanBeCalledOff},
+		{"ManyAtOnce", (*engineSuite).manyAtOnce},
+		{"InstancesDoNotSeeEachOther", (*engineSuite).instancesDoNotSeeEachOther},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(&engineSuite{EngineUnderTest: open(t)}, t) })
+	}
+}
+
+type engineSuite struct{ EngineUnderTest }
+
+func (s *engineSuite) deployment(n int, image string) workspace.Deployment {
+	owner := workspace.Owner("ada0")
+	id := workspace.ID(fmt.Sprintf("%s-p-%s-s-ws-suite%d", s.Namespace, owner, n))
+	return workspace.Deployment{
+		ID: id, UID: fmt.Sprintf("uid-%d", n), Owner: owner, DisplayName: fmt.Sprintf("suite %d – ü", n), Attempt: 1, Fingerprint: "f1",
+		Image: image, Compute: workspace.Compute{CPUs: 0.5, MemoryMB: 300, ShmMB: 100, Processes: 500},
+		Volume: fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
+		Env:       map[string]string{"WORKSPACE_BASE_URL": fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id)},
+		SecretEnv: []string{"AUTHENTICATE_VIA_JUPYTER"}, Port: 8080,
+		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), HealthPath: "/api",
+		StopGrace: 2 * time.Second,
+	}
+}
+
+func (s *engineSuite) do(t *testing.T, kind workspace.StepKind, d workspace.Deployment) *workspace.Observed {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), engineDeadline)
+	defer cancel()
+	observed, err := s.Engine.Execute(ctx, workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+	require.NoError(t, err, "step %s", kind)
+	return observed
+}
+
+func (s *engineSuite) try(t *testing.T, kind workspace.StepKind, d workspace.Deployment) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), engineDeadline)
+	defer cancel()
+	_, err := s.Engine.Execute(ctx, workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+	return err
+}
+
+func (s *engineSuite) bringUp(t *testing.T, d workspace.Deployment) *workspace.Observed {
+	t.Helper()
+	var observed *workspace.Observed
+	for _, kind := range []workspace.StepKind{workspace.StepImage, workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		observed = s.do(t, kind, d)
+	}
+	return observed
+}
+
+func (s *engineSuite) takeDown(t *testing.T, d workspace.Deployment) {
+	t.Helper()
+	s.do(t, workspace.StepStop, d)
+	s.do(t, workspace.StepRemove, d)
+}
+
+// find looks for a workspace in a snapshot.
+func (s *engineSuite) find(t *testing.T, id workspace.ID) *workspace.Observed {
+	t.Helper()
+	snapshot, err := s.Engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	for _, observed := range snapshot.Workspaces {
+		if observed.ID == id {
+			return &observed
+		}
+	}
+	return nil
+}
+
+func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
+	host, err := s.Engine.Host(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, host.CPUs)
+	require.Positive(t, host.MemoryMB)
+
+	d := s.deployment(1, s.Good)
+	observed := s.bringUp(t, d)
+	require.Equal(t, workspace.ContainerRunning, observed.State)
+	require.NotEmpty(t, observed.Endpoint)
+	require.NotEmpty(t, observed.Secret)
+	require.Equal(t, d.Compute, observed.Compute)
+	s.do(t, workspace.StepAnswers, d)
+
+	seen := s.find(t, d.ID)
+	require.NotNil(t, seen)
+	require.Equal(t, observed.Handle, seen.Handle)
+	require.Equal(t, observed.Secret, seen.Secret)
+	require.Equal(t, d.DisplayName, seen.DisplayName)
+	require.Equal(t, d.Volume, seen.Volume)
+	require.Equal(t, []any{d.UID, d.Attempt, d.Fingerprint, d.Owner, d.Image}, []any{seen.UID, seen.Attempt, seen.Fingerprint, seen.Owner, seen.Image})
+
+	d.Compute.CPUs, d.Compute.MemoryMB = 0.25, 400
+	resized := s.do(t, workspace.StepResize, d)
+	require.Equal(t, int64(400), resized.Compute.MemoryMB)
+	require.InDelta(t, 0.25, resized.Compute.CPUs, 1e-9)
+	require.Equal(t, observed.Handle, resized.Handle, "limits change without a new container")
+	require.True(t, observed.StartedAt.Equal(resized.StartedAt))
+
+	var log bytes.Buffer
+	require.NoError(t, s.Engine.Logs(t.Context(), d.ID, 100, false, &log))
+	require.NotEmpty(t, log.String())
+
+	ended := s.do(t, workspace.StepStop, d)
+	require.Equal(t, workspace.ContainerExited, ended.State)
+	require.False(t, ended.FinishedAt.IsZero())
+	s.do(t, workspace.StepRemove, d)
+	require.Nil(t, s.find(t, d.ID))
+	snapshot, err := s.Engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Volumes, 1, "files outlive their container")
+	require.Equal(t, d.DisplayName, snapshot.Volumes[0].DisplayName)
+	s.do(t, workspace.StepRemoveStorage, d)
+	snapshot, err = s.Engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, snapshot.Volumes)
+}
+
+func (s *engineSuite) everyStepCanBeRepeated(t *testing.T) {
+	d := s.deployment(2, s.Good)
+	var first *workspace.Observed
+	for _, kind := range []workspace.StepKind{
+		workspace.StepImage, workspace.StepStorage, workspace.StepCreate, workspace.StepStart, workspace.StepAnswers, workspace.StepResize, workspace.StepResume,
+	} {
+		once, twice := s.do(t, kind, d), s.do(t, kind, d)
+		if once != nil {
+			require.Equal(t, once.Handle, twice.Handle, "step %s", kind)
+			require.Equal(t, once.Secret, twice.Secret, "step %s", kind)
+			first = once
+		}
+	}
+	t.Log("a container of an earlier attempt makes way")
+	d.Attempt = 2
+	replaced := s.do(t, workspace.StepCreate, d)
+	require.NotEqual(t, first.Handle, replaced.Handle)
+	require.Equal(t, int64(2), replaced.Attempt)
+	for _, kind := range []workspace.StepKind{workspace.StepStop, workspace.StepRemove, workspace.StepRemoveStorage} {
+		s.do(t, kind, d)
+		s.do(t, kind, d)
+	}
+}
+
+func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
+	first := s.deployment(3, s.Good)
+	s.do(t, workspace.StepStorage, first)
+	later := first
+	later.UID = "uid-later"
+	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
+	later.VolumeAdopted = true
+	s.do(t, workspace.StepStorage, later)
+	later.Volume = "does-not-exist-vol"
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
+
+	t.Log("a volume in use cannot be removed")
+	s.do(t, workspace.StepImage, first)
+	s.do(t, workspace.StepCreate, first)
+	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
+	s.do(t, workspace.StepRemove, first)
+	usage, err := s.Engine.MeasureVolume(t.Context(), first.Volume, s.Good)
+	require.NoError(t, err)
+	require.False(t, usage.MeasuredAt.IsZero())
+	require.NoError(t, s.Engine.RemoveVolume(t.Context(), first.Volume))
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
+}
+
+// watch collects changes until the test ends.
+func (s *engineSuite) watch(t *testing.T) *changes {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	connected, ended := make(chan struct{}), make(chan struct{})
+	collected := &changes{}
+	go func() {
+		defer close(ended)
+		_ = s.Engine.Watch(ctx, func() { close(connected) }, collected.add)
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+	select {
+	case <-connected:
+	case <-time.After(engineDeadline):
+		t.Fatal("never connected")
+	}
+	return collected
+}
+
+type changes struct {
+	mu   sync.Mutex
+	list []workspace.Change
+}
+
+func (c *changes) add(change workspace.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, change)
+}
+
+func (c *changes) has(match func(workspace.Change) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, change := range c.list {
+		if match(change) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *engineSuite) reportsWhatHappens(t *testing.T) {
+	seen := s.watch(t)
+	d := s.deployment(4, s.Good)
+	s.bringUp(t, d)
+	inState := func(state workspace.ContainerState) func() bool {
+		return func() bool {
+			return seen.has(func(c workspace.Change) bool {
+				return c.Kind == workspace.ChangeObserved && c.ID == d.ID && c.Observed.State == state
+			})
+		}
+	}
+	require.Eventually(t, inState(workspace.ContainerRunning), engineDeadline, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return seen.has(func(c workspace.Change) bool { return c.Kind == workspace.ChangeVolumes })
+	}, engineDeadline, 10*time.Millisecond)
+	s.EndByHand(d.ID)
+	require.Eventually(t, inState(workspace.ContainerExited), engineDeadline, 10*time.Millisecond)
+	s.RemoveByHand(d.ID)
+	require.Eventually(t, func() bool {
+		return seen.has(func(c workspace.Change) bool { return c.Kind == workspace.ChangeGone && c.ID == d.ID })
+	}, engineDeadline, 10*time.Millisecond)
+	s.do(t, workspace.StepRemoveStorage, d)
+}
+
+func (s *engineSuite) saysHowItEnded(t *testing.T) {
+	d := s.deployment(5, s.Exits)
+	s.bringUp(t, d)
+	require.Eventually(t, func() bool {
+		observed := s.find(t, d.ID)
+		return observed.State == workspace.ContainerExited && observed.ExitCode == fakeExitCode && observed.KilledBy == ""
+	}, engineDeadline, 10*time.Millisecond)
+	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(s.try(t, workspace.StepAnswers, d)))
+	s.takeDown(t, d)
+
+	by := s.deployment(6, s.Good)
+	s.bringUp(t, by)
+	s.EndByHand(by.ID)
+	require.Eventually(t, func() bool {
+		observed := s.find(t, by.ID)
+		return observed.State == workspace.ContainerExited && observed.KilledBy != ""
+	}, engineDeadline, 10*time.Millisecond, "a request of somebody else is remembered, even if nobody watched")
+	s.takeDown(t, by)
+	s.do(t, workspace.StepRemoveStorage, d)
+	s.do(t, workspace.StepRemoveStorage, by)
+}
+
+func (s *engineSuite) errorsHaveCodes(t *testing.T) {
+	d := s.deployment(7, s.Missing)
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepImage, d)))
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepCreate, d)))
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStart, d)))
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.Logs(t.Context(), d.ID, 1, false, &bytes.Buffer{})))
+	states, err := s.Engine.Images(t.Context(), []string{s.Good, s.Missing})
+	require.NoError(t, err)
+	require.True(t, states[0].Here)
+	require.False(t, states[1].Here)
+}
+
+func (s *engineSuite) aStepCanBeCalledOff(t *testing.T) {
+	d := s.deployment(8, s.Deaf)
+	s.bringUp(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := s.Engine.Execute(ctx, workspace.Step{Kind: workspace.StepAnswers, Deployment: d}, func(workspace.Progress) {})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+}
+
+func (s *engineSuite) manyAtOnce(t *testing.T) {
+	var wg sync.WaitGroup
+	for n := range 6 {
+		wg.Go(func() {
+			d := s.deployment(10+n, s.Good)
+			s.bringUp(t, d)
+			s.do(t, workspace.StepAnswers, d)
+			s.takeDown(t, d)
+			s.do(t, workspace.StepRemoveStorage, d)
+		})
+	}
+	wg.Wait()
+	snapshot, err := s.Engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, snapshot.Workspaces)
+	require.Empty(t, snapshot.Volumes)
+}
+
+func (s *engineSuite) instancesDoNotSeeEachOther(t *testing.T) {
+	if s.Other == nil {
+		t.Skip("this engine has one instance only")
+	}
+	d := s.deployment(9, s.Good)
+	s.bringUp(t, d)
+	other := &engineSuite{EngineUnderTest: EngineUnderTest{Engine: s.Other(), Namespace: s.Namespace}}
+	snapshot, err := other.Engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, snapshot.Workspaces)
+	require.Empty(t, snapshot.Volumes)
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(other.Engine.RemoveVolume(t.Context(), d.Volume)))
+	other.do(t, workspace.StepRemove, d) // finds nothing of its own
+	require.NotNil(t, s.find(t, d.ID))
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+}

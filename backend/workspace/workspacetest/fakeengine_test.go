@@ -1,0 +1,21 @@
+package workspacetest_test
+
+import (
+	"testing"
+
+	"lab-workspace-manager/backend/workspace"
+	"lab-workspace-manager/backend/workspace/workspacetest"
+)
+
+func TestFakeEngine_KeepsTheContract(t *testing.T) {
+	workspacetest.TestEngine(t, func(*testing.T) workspacetest.EngineUnderTest {
+		engine := workspacetest.NewFakeEngine()
+		return workspacetest.EngineUnderTest{
+			Engine: engine, Namespace: "labfake", MountPath: "/workspace",
+			Good: workspacetest.FakeGoodImage, Exits: workspacetest.FakeExitingImage,
+			Deaf: workspacetest.FakeDeafImage, Missing: workspacetest.FakeMissingImage,
+			EndByHand:    func(id workspace.ID) { engine.EndByHand(id, "SIGTERM") },
+			RemoveByHand: engine.RemoveByHand,
+		}
+	})
+}
