@@ -1,0 +1,79 @@
+// What is known of the server, kept by TanStack Query and patched by events, so that every page shows the same and asks once.
+import { queryOptions, type QueryClient } from '@tanstack/react-query';
+import type { WorkspaceClient } from './client';
+import type { Host, LabEvent, Volume, Workspace } from './types';
+
+export const keys = {
+  me: ['me'],
+  config: ['config'],
+  host: ['host'],
+  images: ['images'],
+  workspaces: ['workspaces'],
+  volumes: ['volumes'],
+} as const;
+
+/** Events keep these fresh; they are asked for again only when events do not arrive. */
+const keptByEvents = { staleTime: Infinity };
+
+export const queries = {
+  me: (client: WorkspaceClient) => queryOptions({ queryKey: keys.me, queryFn: client.me, staleTime: Infinity }),
+  host: (client: WorkspaceClient) => queryOptions({ queryKey: keys.host, queryFn: client.host, ...keptByEvents }),
+  workspaces: (client: WorkspaceClient) => queryOptions({ queryKey: keys.workspaces, queryFn: client.list, ...keptByEvents }),
+  volumes: (client: WorkspaceClient) => queryOptions({ queryKey: keys.volumes, queryFn: client.volumes, ...keptByEvents }),
+  images: (client: WorkspaceClient) => queryOptions({ queryKey: keys.images, queryFn: client.images, staleTime: 15_000 }),
+  config: (client: WorkspaceClient) => queryOptions({ queryKey: keys.config, queryFn: client.config, staleTime: 60_000 }),
+};
+
+/** Puts what an event says into the cache. */
+export function applyEvent(cache: QueryClient, event: LabEvent): void {
+  // An answer that is still on its way is older than the event, and must not replace it.
+  for (const key of keysOf(event)) void cache.cancelQueries({ queryKey: key }, { silent: true });
+  switch (event.type) {
+    case 'snapshot':
+      cache.setQueryData<Workspace[]>(keys.workspaces, event.workspaces);
+      cache.setQueryData<Volume[]>(keys.volumes, event.volumes);
+      cache.setQueryData<Host>(keys.host, event.host);
+      return;
+    case 'workspace':
+      putWorkspace(cache, event.workspace);
+      return;
+    case 'workspace_removed':
+      cache.setQueryData<Workspace[]>(keys.workspaces, (list) => list?.filter((workspace) => workspace.id !== event.id));
+      return;
+    case 'volumes':
+      cache.setQueryData<Volume[]>(keys.volumes, event.volumes);
+      return;
+    case 'host': {
+      const before = cache.getQueryData<Host>(keys.host);
+      cache.setQueryData<Host>(keys.host, event.host);
+      // Which images are here is only known while the engine answers.
+      if (before?.reachable !== event.host.reachable) void cache.invalidateQueries({ queryKey: keys.images });
+    }
+  }
+}
+
+function keysOf(event: LabEvent): (readonly string[])[] {
+  switch (event.type) {
+    case 'snapshot':
+      return [keys.workspaces, keys.volumes, keys.host];
+    case 'volumes':
+      return [keys.volumes];
+    case 'host':
+      return [keys.host];
+    default:
+      return []; // one workspace is no list: the one that is on its way is needed if there is none yet
+  }
+}
+
+/** Puts one workspace into the list, at its place in the order of creation. */
+export function putWorkspace(cache: QueryClient, workspace: Workspace): void {
+  // Without a list there is nothing to patch: the list that is being asked for will have it.
+  cache.setQueryData<Workspace[]>(keys.workspaces, (list) => list && placed(list, workspace));
+}
+
+function placed(list: Workspace[], workspace: Workspace): Workspace[] {
+  const index = list.findIndex((other) => other.id === workspace.id);
+  if (index >= 0) return list.with(index, workspace);
+  const after = list.findIndex((other) => other.created_at > workspace.created_at);
+  return after < 0 ? [...list, workspace] : list.toSpliced(after, 0, workspace);
+}

@@ -1,0 +1,120 @@
+// The client of the window: bound methods of App for calls, events of Wails for what changes and for logs.
+import { ApiError, errorOfBinding, isObject, type RenderedWorkspace, type WorkspaceClient } from './client';
+import type { Config, Host, Image, LabEvent, Usage, User, Volume, Workspace, WorkspaceInput, WorkspaceUpdate } from './types';
+
+/** The methods of App (app.go) as Wails binds them. */
+export interface DesktopApp {
+  Me: () => Promise<User>;
+  Config: () => Promise<Config>;
+  Host: () => Promise<Host>;
+  Images: () => Promise<Image[]>;
+  List: () => Promise<Workspace[]>;
+  Get: (id: string) => Promise<Workspace>;
+  Create: (input: WorkspaceInput) => Promise<Workspace>;
+  Update: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
+  Start: (id: string) => Promise<void>;
+  Stop: (id: string) => Promise<void>;
+  Restart: (id: string) => Promise<void>;
+  Delete: (id: string, deleteVolumes: boolean) => Promise<void>;
+  Open: (id: string) => Promise<string>;
+  OpenExternal: (address: string) => Promise<void>;
+  Usage: (id: string) => Promise<Usage>;
+  Volumes: () => Promise<Volume[]>;
+  DeleteVolume: (name: string) => Promise<void>;
+  VolumeUsage: (name: string) => Promise<Usage>;
+  Logs: (id: string, lines: number) => Promise<string>;
+  FollowLogs: (id: string, lines: number) => Promise<string>;
+  StopLogs: (stream: string) => Promise<void>;
+  Subscribe: () => Promise<void>;
+  Rendered: (report: { route: string; workspaces: RenderedWorkspace[] }) => Promise<void>;
+}
+
+export interface DesktopRuntime {
+  /** Returns how to stop listening. */
+  EventsOn: (name: string, callback: (data: unknown) => void) => () => void;
+}
+
+declare global {
+  interface Window {
+    go?: { main?: { App?: DesktopApp } };
+    runtime?: DesktopRuntime;
+  }
+}
+
+export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): WorkspaceClient {
+  return {
+    kind: 'desktop',
+    me: () => call(app.Me()),
+    login: () => Promise.reject(new ApiError(0, 'invalid', 'Nobody needs to log in to the window.')),
+    config: () => call(app.Config()),
+    host: () => call(app.Host()),
+    images: () => call(app.Images()),
+
+    list: () => call(app.List()),
+    get: (id) => call(app.Get(id)),
+    create: (input) => call(app.Create(input)),
+    update: (id, update) => call(app.Update(id, update)),
+    start: (id) => call(app.Start(id)),
+    stop: (id) => call(app.Stop(id)),
+    restart: (id) => call(app.Restart(id)),
+    delete: (id, deleteFiles) => call(app.Delete(id, deleteFiles)),
+    open: (id) => call(app.Open(id)),
+    usage: (id) => call(app.Usage(id)),
+
+    logs: (id, lines) => call(app.Logs(id, lines)),
+    followLogs: (id, lines, listener) => {
+      let stopped = false;
+      let stop = (): void => {
+        stopped = true;
+      };
+      app.FollowLogs(id, lines).then(
+        (stream) => {
+          if (stopped) {
+            void app.StopLogs(stream);
+            return;
+          }
+          const unlisten = runtime.EventsOn(`lab:logs:${stream}`, (chunk) => {
+            if (typeof chunk === 'string') {
+              listener.onText(chunk);
+            } else {
+              unlisten();
+              listener.onEnd();
+            }
+          });
+          stop = () => {
+            unlisten();
+            void app.StopLogs(stream);
+          };
+        },
+        (reason: unknown) => {
+          if (!stopped) listener.onEnd(errorOfBinding(reason));
+        },
+      );
+      return () => stop();
+    },
+
+    volumes: () => call(app.Volumes()),
+    deleteVolume: (name) => call(app.DeleteVolume(name)),
+    volumeUsage: (name) => call(app.VolumeUsage(name)),
+
+    subscribe: (listener) => {
+      const unlisten = runtime.EventsOn('lab:event', (event) => {
+        if (!isObject(event)) return;
+        listener.onConnection(true);
+        listener.onEvent(event as LabEvent);
+      });
+      void app.Subscribe();
+      return unlisten;
+    },
+    reportRendered: (route, workspaces) => void app.Rendered({ route, workspaces }),
+    openExternal: (address) => void app.OpenExternal(address),
+  };
+}
+
+async function call<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (reason) {
+    throw errorOfBinding(reason);
+  }
+}

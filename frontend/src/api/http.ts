@@ -1,0 +1,182 @@
+// The client of the browser: HTTP for calls, one WebSocket for events, a streamed answer for each log.
+import { backoff } from './backoff';
+import { ApiError, errorOfProblem, type Listener, type LogListener, type WorkspaceClient } from './client';
+import type { Address, Config, Host, Image, LabEvent, Link, Usage, User, Volume, Workspace } from './types';
+
+/** The API is found beside the folder of the pages, below whatever prefix they are served. */
+export function apiBesidePage(documentBase: string): URL {
+  return new URL('../api/', documentBase);
+}
+
+export function createHttpClient(base: URL): WorkspaceClient {
+  let owner: Promise<User> | undefined;
+
+  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, base), { credentials: 'same-origin', ...init });
+    } catch (cause) {
+      if (init.signal?.aborted === true) throw cause;
+      throw ApiError.notReached();
+    }
+    if (!response.ok) throw errorOfProblem(response.status, await bodyOf(response));
+    return response;
+  }
+
+  async function getJson<T>(path: string): Promise<T> {
+    return (await (await request(path)).json()) as T;
+  }
+
+  async function send(method: string, path: string, body?: unknown): Promise<Response> {
+    return request(path, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+  }
+
+  function me(): Promise<User> {
+    owner ??= getJson<User>('users/me').catch((error: unknown) => {
+      owner = undefined;
+      throw error;
+    });
+    return owner;
+  }
+
+  async function home(): Promise<string> {
+    return `users/${encodeURIComponent((await me()).id)}`;
+  }
+
+  async function call(method: string, path: string, body?: unknown): Promise<void> {
+    await send(method, path, body);
+  }
+
+  async function workspace(id: string, verb = ''): Promise<string> {
+    return `${await home()}/workspace/${encodeURIComponent(id)}${verb}`;
+  }
+
+  async function volume(name: string, verb = ''): Promise<string> {
+    return `${await home()}/volumes/${encodeURIComponent(name)}${verb}`;
+  }
+
+  return {
+    kind: 'http',
+    me,
+    login: async (token) => {
+      await send('POST', 'login', { token });
+      owner = undefined;
+    },
+    config: () => getJson<Config>('config'),
+    host: () => getJson<Host>('host'),
+    images: () => getJson<Image[]>('images'),
+
+    list: async () => getJson<Workspace[]>(`${await home()}/workspace`),
+    get: async (id) => getJson<Workspace>(await workspace(id)),
+    create: async (input) => (await (await send('POST', `${await home()}/workspace`, input)).json()) as Workspace,
+    update: async (id, update) => (await (await send('PATCH', await workspace(id), update)).json()) as Workspace,
+    start: async (id) => call('POST', await workspace(id, ':start')),
+    stop: async (id) => call('POST', await workspace(id, ':stop')),
+    restart: async (id) => call('POST', await workspace(id, ':restart')),
+    delete: async (id, deleteFiles) => call('DELETE', `${await workspace(id)}?delete_volumes=${String(deleteFiles)}`),
+    open: async (id, address?: Address) => {
+      const answer = await send('POST', await workspace(id, ':open'), address === undefined ? {} : { address });
+      return ((await answer.json()) as Link).url;
+    },
+    usage: async (id) => getJson<Usage>(await workspace(id, ':usage')),
+
+    logs: async (id, lines) => (await request(`${await workspace(id, ':logs')}?lines=${lines}`)).text(),
+    followLogs: (id, lines, listener) => {
+      const ended = new AbortController();
+      void readStream(async () => request(`${await workspace(id, ':logs')}?lines=${lines}&follow=true`, { signal: ended.signal }), ended.signal, listener);
+      return () => ended.abort();
+    },
+
+    volumes: async () => getJson<Volume[]>(`${await home()}/volumes`),
+    deleteVolume: async (name) => call('DELETE', await volume(name)),
+    volumeUsage: async (name) => getJson<Usage>(await volume(name, ':usage')),
+
+    subscribe: (listener) => subscribe(new URL('events', base), listener),
+    reportRendered: () => undefined,
+    openExternal: (address) => void window.open(address, '_blank', 'noopener'),
+  };
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return undefined; // a proxy in between answers with a page of its own
+  }
+}
+
+async function readStream(open: () => Promise<Response>, signal: AbortSignal, listener: LogListener): Promise<void> {
+  try {
+    const reader = (await open()).body?.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const part = await reader?.read();
+      if (signal.aborted) return;
+      if (part === undefined || part.done) break;
+      listener.onText(part.value);
+    }
+    listener.onEnd();
+  } catch (error) {
+    if (!signal.aborted) listener.onEnd(error instanceof ApiError ? error : ApiError.notReached());
+  }
+}
+
+function subscribe(address: URL, listener: Listener): () => void {
+  address.protocol = address.protocol.replace('http', 'ws');
+  let socket: WebSocket | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let tries = 0;
+  let connected = false;
+  let ended = false;
+
+  function tell(now: boolean): void {
+    if (now === connected) return;
+    connected = now;
+    listener.onConnection(now);
+  }
+
+  function connect(): void {
+    clearTimeout(timer);
+    const current = new WebSocket(address);
+    socket = current;
+    current.onmessage = (message) => {
+      const event = parseEvent(message.data);
+      if (event === undefined) return;
+      // Only a message proves that the server accepts us: proxies accept connections for servers that do not answer.
+      tries = 0;
+      tell(true);
+      listener.onEvent(event);
+    };
+    current.onclose = () => {
+      if (ended || socket !== current) return;
+      tell(false);
+      timer = setTimeout(connect, backoff(tries));
+      tries += 1;
+    };
+  }
+
+  function connectNow(): void {
+    if (!connected && !ended && socket?.readyState !== WebSocket.CONNECTING) connect();
+  }
+
+  connect();
+  // A laptop that wakes up should not wait for the next try.
+  window.addEventListener('online', connectNow);
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+    window.removeEventListener('online', connectNow);
+    socket?.close();
+  };
+}
+
+function parseEvent(data: unknown): LabEvent | undefined {
+  if (typeof data !== 'string' || data === '') return undefined;
+  try {
+    return JSON.parse(data) as LabEvent;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+// What goes over the wire, by the names that the pages use. The shapes come from Go (schema.gen.ts, `npm run api`); only
+// what OpenAPI cannot say is narrowed here.
+import type { components } from './schema.gen';
+
+type Schemas = components['schemas'];
+
+export type Action = 'open' | 'start' | 'stop' | 'restart' | 'update' | 'delete' | 'cancel';
+export type Status = Schemas['Workspace']['status'];
+
+export interface Workspace extends Omit<Schemas['Workspace'], 'actions' | 'idle_timeout' | 'progress'> {
+  actions: Action[];
+  /** Seconds; answers always carry the number. */
+  idle_timeout: number;
+  /** null unless a start goes on or has failed. */
+  progress: Progress | null;
+}
+
+export type Progress = Schemas['Progress'];
+export type Step = Schemas['Step'];
+export type Volume = Schemas['Volume'];
+export type Image = Schemas['Image'];
+export type Host = Schemas['Host'];
+export type Limit = Schemas['Limit'];
+export type Limits = Schemas['Limits'];
+export type Config = Schemas['Config'];
+export type Usage = Schemas['Usage'];
+export type User = Schemas['User'];
+export type Link = Schemas['Link'];
+export type Problem = Schemas['Problem'];
+export type WorkspaceInput = Schemas['WorkspaceInput'];
+export type WorkspaceUpdate = Schemas['WorkspaceUpdate'];
+
+/** How a browser reaches a workspace; left out, the server chooses. */
+export type Address = 'host' | 'loopback';
+
+export type LabEvent =
+  | { seq: number; type: 'snapshot'; workspaces: Workspace[]; volumes: Volume[]; host: Host }
+  | { seq: number; type: 'workspace'; workspace: Workspace }
+  | { seq: number; type: 'workspace_removed'; id: string; owner: string }
+  | { seq: number; type: 'volumes'; volumes: Volume[] }
+  | { seq: number; type: 'host'; host: Host };
