@@ -26,8 +26,10 @@ export const queries = {
 
 /** Puts what an event says into the cache. */
 export function applyEvent(cache: QueryClient, event: LabEvent): void {
-  // An answer that is still on its way is older than the event, and must not replace it.
-  for (const key of keysOf(event)) void cache.cancelQueries({ queryKey: key }, { silent: true });
+  for (const key of listsReplacedBy(cache, event)) {
+    // An answer that is still on its way is older than the event, and must not replace it.
+    void cache.cancelQueries({ queryKey: key }, { silent: true });
+  }
   switch (event.type) {
     case 'snapshot':
       cache.setQueryData<Workspace[]>(keys.workspaces, event.workspaces);
@@ -52,16 +54,18 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
   }
 }
 
-function keysOf(event: LabEvent): (readonly string[])[] {
+function listsReplacedBy(cache: QueryClient, event: LabEvent): (readonly string[])[] {
   switch (event.type) {
     case 'snapshot':
       return [keys.workspaces, keys.volumes, keys.host];
+    case 'workspace':
+    case 'workspace_removed':
+      // One workspace does not stand for the list, if there is none yet.
+      return cache.getQueryData(keys.workspaces) === undefined ? [] : [keys.workspaces];
     case 'volumes':
       return [keys.volumes];
     case 'host':
       return [keys.host];
-    default:
-      return []; // one workspace is no list: the one that is on its way is needed if there is none yet
   }
 }
 

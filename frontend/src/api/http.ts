@@ -60,7 +60,10 @@ export function createHttpClient(base: URL): WorkspaceClient {
 
   return {
     kind: 'http',
-    me,
+    me: () => {
+      owner = undefined; // who asks wants to know whether the session still holds
+      return me();
+    },
     login: async (token) => {
       await send('POST', 'login', { token });
       owner = undefined;

@@ -1,0 +1,44 @@
+import { useQuery } from '@tanstack/react-query';
+import { queries } from '../api/cache';
+import { useClient, useConnected } from '../api/context';
+import { StateShape } from './StateMark';
+import { Since } from './Time';
+import styles from './Banner.module.css';
+
+/** Says why nothing can be changed at the moment, and what to do about it. */
+export function Banner() {
+  const client = useClient();
+  const connected = useConnected();
+  const { data: host } = useQuery(queries.host(client));
+  if (!connected) {
+    return (
+      <Strip>
+        <b>The workspace manager does not answer.</b> What you see is what was last known; this page goes on by itself when it is back.
+      </Strip>
+    );
+  }
+  if (host === undefined || host.reachable) return null;
+  return (
+    <Strip>
+      <b>{host.reason === '' ? 'Docker does not answer.' : host.reason}</b> {host.action}
+      {host.since !== null && <span className="dim"> Down <Since time={host.since} />.</span>}
+    </Strip>
+  );
+}
+
+function Strip({ children }: { children: React.ReactNode }) {
+  return (
+    <div className={styles.banner} role="alert">
+      <StateShape shape="fail" />
+      <p>{children}</p>
+    </div>
+  );
+}
+
+/** Whether things can be changed: the engine answers, and so do we. */
+export function useReadOnly(): boolean {
+  const client = useClient();
+  const connected = useConnected();
+  const { data: host } = useQuery(queries.host(client));
+  return !connected || host?.reachable === false;
+}

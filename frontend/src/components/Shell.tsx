@@ -1,0 +1,59 @@
+import { useRef, useState } from 'react';
+import { Outlet, useNavigate, useParams } from 'react-router';
+import { FindProvider } from '../features/home/find';
+import { OpeningProvider } from '../features/actions/opening';
+import { ShortcutSheet } from '../features/shortcuts/ShortcutSheet';
+import { pathTo } from '../paths';
+import { Announcer } from './Announcer';
+import { Banner } from './Banner';
+import { Bar } from './Bar';
+import styles from './Shell.module.css';
+import { Trouble } from './Trouble';
+import { useKeys } from './useKeys';
+import { useUser } from './user';
+
+/** What stands around every page. */
+export function Shell() {
+  const user = useUser();
+  const navigate = useNavigate();
+  const { userId } = useParams();
+  const findField = useRef<HTMLInputElement>(null);
+  const [keysShown, setKeysShown] = useState(false);
+
+  const focusFind = (event: KeyboardEvent): void => {
+    event.preventDefault();
+    findField.current?.focus();
+    findField.current?.select();
+  };
+  useKeys({
+    n: (event) => {
+      event.preventDefault();
+      void navigate(pathTo.create(user));
+    },
+    '/': focusFind,
+    'Ctrl+k': focusFind,
+    '?': () => setKeysShown(true),
+  });
+
+  return (
+    <OpeningProvider>
+      <FindProvider>
+        <Bar user={user} findField={findField} onShowKeys={() => setKeysShown(true)} />
+        <Banner />
+        <main className={styles.main}>
+          {userId === undefined || userId === user ? (
+            <Outlet />
+          ) : (
+            <Trouble
+              error={{ detail: `These are the workspaces of ${userId}.`, hint: `You are ${user}.` }}
+              label="Show mine"
+              onRetry={() => void navigate(pathTo.home(user))}
+            />
+          )}
+        </main>
+        <Announcer />
+        {keysShown && <ShortcutSheet onClose={() => setKeysShown(false)} />}
+      </FindProvider>
+    </OpeningProvider>
+  );
+}

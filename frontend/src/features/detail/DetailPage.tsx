@@ -1,0 +1,1 @@
+export function DetailPage() { return null; }

@@ -1,0 +1,169 @@
+import Button from '@mui/material/Button';
+import { memo, useState } from 'react';
+import { Link } from 'react-router';
+import type { Host, Workspace } from '../../api/types';
+import { Initials } from '../../components/Initials';
+import { Meter, ProgressMeter } from '../../components/Meter';
+import { StateMark } from '../../components/StateMark';
+import { Ago, Since } from '../../components/Time';
+import { formatCpus, formatMB, formatNumber, gigabytes } from '../../model/format';
+import { currentStep, holdsResources, lastLinesOf, lookOf, nextStepOf } from '../../model/state';
+import { pathTo } from '../../paths';
+import { useActions } from '../actions/useActions';
+import { WorkspaceMenu } from '../actions/WorkspaceMenu';
+import styles from './WorkspaceRow.module.css';
+
+interface Props {
+  workspace: Workspace;
+  host: Host | undefined;
+}
+
+/** A workspace in the list: a table row on wide screens, a card on narrow ones. */
+export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOnly }: Props & { readOnly: boolean }) {
+  const wide = workspace.status === 'pending' || workspace.status === 'failed' || workspace.status === 'succeeded';
+  return (
+    <li className={styles.row} data-workspace={workspace.id} data-status={workspace.status} tabIndex={-1} aria-label={workspace.display_name}>
+      <div className={styles.name}>
+        <Initials of={workspace.image_name} />
+        <div className={styles.names}>
+          <Link className={styles.title} to={pathTo.detail(workspace.owner, workspace.id)} title={workspace.display_name}>
+            {workspace.display_name}
+          </Link>
+          <div className={styles.image} title={workspace.container_image}>
+            {workspace.image_name}
+          </div>
+        </div>
+      </div>
+      <div className={styles.state} data-wide={wide}>
+        <StateCell workspace={workspace} />
+      </div>
+      {!wide && (
+        <>
+          <ResourceCell held={holdsResources(workspace)} text={formatCpus(workspace.compute.cpus)} share={workspace.compute.cpus / (host?.cpus ?? 0)} whole={host === undefined ? '' : `${formatNumber(workspace.compute.cpus)} of this machine’s ${formatCpus(host.cpus)}`} />
+          <ResourceCell held={holdsResources(workspace)} text={formatMB(workspace.compute.memory)} share={workspace.compute.memory / (host?.memory ?? 0)} whole={host === undefined ? '' : `${gigabytes(workspace.compute.memory)} of this machine’s ${formatMB(host.memory)}`} />
+        </>
+      )}
+      <div className={styles.actions}>
+        {!readOnly && <NextButton workspace={workspace} host={host} />}
+        <WorkspaceMenu workspace={workspace} readOnly={readOnly} />
+      </div>
+    </li>
+  );
+});
+
+function NextButton({ workspace, host }: Props) {
+  const actions = useActions();
+  const [busy, setBusy] = useState(false);
+  const step = nextStepOf(workspace, host?.limits.memory);
+  if (step === undefined) return null;
+  const run = async (): Promise<void> => {
+    setBusy(true);
+    await actions.next(workspace, step);
+    setBusy(false);
+  };
+  return (
+    <Button
+      variant={step.do === 'open' ? 'contained' : 'outlined'}
+      color={step.do === 'open' ? 'primary' : 'inherit'}
+      disabled={busy}
+      onClick={run}
+      aria-label={`${step.label} ${workspace.display_name}`}
+    >
+      {step.label}
+    </Button>
+  );
+}
+
+/** What limits hold, as a part of the machine. Nothing is held by what does not run. */
+function ResourceCell({ held, text, share, whole }: { held: boolean; text: string; share: number; whole: string }) {
+  return (
+    <div className={styles.resource} data-held={held} title={held ? whole : ''}>
+      {text}
+      {held && Number.isFinite(share) && (
+        <div className={styles.meter}>
+          <Meter held={share} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function StateCell({ workspace }: { workspace: Workspace }) {
+  const look = lookOf(workspace);
+  switch (workspace.status) {
+    case 'pending':
+      return <StartingCell workspace={workspace} />;
+    case 'failed':
+    case 'succeeded':
+      return <EndedCell workspace={workspace} />;
+    case 'running':
+      return (
+        <>
+          <StateMark look={look} />
+          <div className="small dim">{workspace.reason !== '' ? workspace.reason : <Since time={workspace.status_since} />}</div>
+        </>
+      );
+    default:
+      return (
+        <>
+          <StateMark look={look} />
+          <div className="small dim">
+            {workspace.reason}
+            {workspace.status === 'stopped' && (
+              <>
+                {workspace.reason !== '' && ' '}
+                <Ago time={workspace.status_since} />
+              </>
+            )}
+          </div>
+        </>
+      );
+  }
+}
+
+function StartingCell({ workspace }: { workspace: Workspace }) {
+  const look = lookOf(workspace);
+  const current = currentStep(workspace);
+  const text = current === undefined ? workspace.reason : `${[current.step.title, current.step.detail].filter((part) => part !== '').join(' · ')} · step ${current.position} of ${current.count}`;
+  return (
+    <>
+      <div className={styles.line}>
+        <StateMark look={look} />
+        <Link className={styles.progressText} to={pathTo.start(workspace.owner, workspace.id)}>
+          {text}
+        </Link>
+      </div>
+      <div className={styles.progress}>
+        <ProgressMeter share={current === undefined ? undefined : current.share} label={`Start of ${workspace.display_name}`} />
+      </div>
+    </>
+  );
+}
+
+function EndedCell({ workspace }: { workspace: Workspace }) {
+  const [open, setOpen] = useState(false);
+  const lines = lastLinesOf(workspace).filter((line) => line.trim() !== '');
+  return (
+    <>
+      <div className={styles.line}>
+        <StateMark look={lookOf(workspace)} />
+        <span className="small">
+          {workspace.reason} <span className="dim"><Ago time={workspace.status_since} /></span>
+        </span>
+      </div>
+      <div className={styles.why}>
+        {lines.length > 0 && !open && <span className={styles.lastLine}>{lines.at(-1)}</span>}
+        {lines.length > 1 ? (
+          <button type="button" className={styles.more} aria-expanded={open} onClick={() => setOpen(!open)}>
+            {open ? 'Hide log lines' : `Last ${lines.length} log lines`}
+          </button>
+        ) : (
+          <Link className={styles.more} to={pathTo.detail(workspace.owner, workspace.id, 'logs')}>
+            Logs
+          </Link>
+        )}
+      </div>
+      {open && <pre className={styles.log}>{lines.join('\n')}</pre>}
+    </>
+  );
+}
