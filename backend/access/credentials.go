@@ -1,0 +1,67 @@
+package access
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const tokenName = "ct_token" // ML Lab's, in queries, headers and cookies
+
+// isOurs is true for names of cookies that no workspace may see or set: ours and ML Lab's.
+func isOurs(cookie string) bool {
+	const prefix = "lwm_"
+	if len(cookie) >= len(prefix) && strings.EqualFold(cookie[:len(prefix)], prefix) {
+		return true
+	}
+	return strings.EqualFold(cookie, tokenName) || strings.EqualFold(cookie, "ct_session_token") ||
+		strings.EqualFold(cookie, "ctxy_authorized_user")
+}
+
+// withoutOurCookies returns the Cookie headers without what no workspace may see; the rest stays byte for byte.
+func withoutOurCookies(headers []string) []string {
+	var kept []string
+	for _, header := range headers {
+		var pairs []string
+		for pair := range strings.SplitSeq(header, ";") {
+			pair = strings.TrimSpace(pair)
+			name, _, _ := strings.Cut(pair, "=")
+			if pair != "" && !isOurs(strings.TrimSpace(name)) {
+				pairs = append(pairs, pair)
+			}
+		}
+		if len(pairs) > 0 {
+			kept = append(kept, strings.Join(pairs, "; "))
+		}
+	}
+	return kept
+}
+
+// withoutToken returns a query without ML Lab's token; the rest stays byte for byte.
+func withoutToken(query string) string {
+	if !strings.Contains(query, "%") && !strings.Contains(query, tokenName) {
+		return query
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err != nil || decoded != tokenName {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+// stripCredentials takes from a request what is ours: cookies, tokens, and what only a proxy may say.
+func stripCredentials(header http.Header) {
+	if cookies, found := header["Cookie"]; found {
+		if kept := withoutOurCookies(cookies); len(kept) > 0 {
+			header["Cookie"] = kept
+		} else {
+			delete(header, "Cookie")
+		}
+	}
+	for _, name := range []string{"Authorization", "Ct_token", "X-Real-Ip", "X-Scheme", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server"} {
+		delete(header, name)
+	}
+}
