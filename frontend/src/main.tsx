@@ -1,6 +1,7 @@
 import '@fontsource-variable/inter/index.css';
 import '@fontsource/jetbrains-mono/latin-400.css';
 import '@fontsource/jetbrains-mono/latin-ext-400.css';
+import { CacheProvider } from '@emotion/react';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router/dom';
@@ -8,13 +9,16 @@ import { createClient } from './api/context';
 import { createCache, Providers } from './app';
 import './global.css';
 import { createRouter } from './router';
+import { createStyleCache } from './styleCache';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 createRoot(root).render(
   <StrictMode>
-    <Providers client={createClient()} cache={createCache()}>
-      <RouterProvider router={createRouter()} />
-    </Providers>
+    <CacheProvider value={createStyleCache()}>
+      <Providers client={createClient()} cache={createCache()}>
+        <RouterProvider router={createRouter()} />
+      </Providers>
+    </CacheProvider>
   </StrictMode>,
 );

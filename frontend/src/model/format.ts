@@ -93,6 +93,8 @@ export function formatIdle(seconds: number): string {
 export function initialsOf(imageName: string): string {
   const name = imageName.split('/').at(-1)?.split(/[:@]/)[0] ?? '';
   const words = name.split(/[\s_-]+/).filter((word) => word !== '');
-  const initials = words.length > 1 ? words.slice(0, 2).map((word) => word.charAt(0)).join('') : name.slice(0, 2);
-  return initials.charAt(0).toUpperCase() + (words.length > 1 ? initials.slice(1).toUpperCase() : initials.slice(1));
+  const [first = '', second = ''] = words;
+  // An abbreviation stands for itself: "VS Code".
+  if (second === '' || /^\p{Lu}{2,3}$/u.test(first)) return first.charAt(0).toUpperCase() + first.slice(1, 2);
+  return (first.charAt(0) + second.charAt(0)).toUpperCase();
 }

@@ -1,1 +1,118 @@
-export function DetailPage() { return null; }
+import Button from '@mui/material/Button';
+import Tab from '@mui/material/Tab';
+import Tabs from '@mui/material/Tabs';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link, useNavigate, useParams } from 'react-router';
+import { queries } from '../../api/cache';
+import { useClient } from '../../api/context';
+import type { Host, Workspace } from '../../api/types';
+import { useReadOnly } from '../../components/Banner';
+import { StateMark } from '../../components/StateMark';
+import { Ago, Since } from '../../components/Time';
+import { useKeys } from '../../components/useKeys';
+import { WithWorkspace } from '../../components/WithWorkspace';
+import { lookOf, nextStepOf } from '../../model/state';
+import { pathTo, type DetailTab } from '../../paths';
+import { useActions } from '../actions/useActions';
+import { WorkspaceMenu } from '../actions/WorkspaceMenu';
+import styles from './DetailPage.module.css';
+import { Logs } from './Logs';
+import { Overview } from './Overview';
+import { Settings } from './Settings';
+
+const tabs: [DetailTab, string][] = [
+  ['overview', 'Overview'],
+  ['logs', 'Logs'],
+  ['settings', 'Settings'],
+];
+
+export function DetailPage() {
+  return <WithWorkspace>{(workspace) => <Detail key={workspace.id} workspace={workspace} />}</WithWorkspace>;
+}
+
+function Detail({ workspace }: { workspace: Workspace }) {
+  const client = useClient();
+  const navigate = useNavigate();
+  const params = useParams();
+  const readOnly = useReadOnly();
+  const actions = useActions();
+  const { data: host } = useQuery(queries.host(client));
+  const tab = tabs.find(([name]) => name === params.tab)?.[0] ?? 'overview';
+  const show = (next: DetailTab) => () => void navigate(pathTo.detail(workspace.owner, workspace.id, next));
+  useKeys({
+    l: show('logs'),
+    e: show('settings'),
+    s: () => {
+      if (workspace.actions.includes('start')) void actions.start(workspace);
+      else if (workspace.actions.includes('stop')) void actions.stop(workspace);
+    },
+    Escape: () => void navigate(pathTo.home(workspace.owner)),
+  });
+
+  return (
+    <>
+      <div className={styles.head}>
+        <Link className={`faint ${styles.back}`} to={pathTo.home(workspace.owner)}>
+          Workspaces /
+        </Link>
+        <h1 className={styles.title}>{workspace.display_name}</h1>
+        <StateMark look={lookOf(workspace)} />
+        <span className="dim">
+          {workspace.status === 'running' ? <Since time={workspace.status_since} /> : <Ago time={workspace.status_since} />}
+        </span>
+        <span className="spacer" />
+        <div className={styles.actions}>
+          <WorkspaceMenu workspace={workspace} readOnly={readOnly} onGone={() => void navigate(pathTo.home(workspace.owner))} />
+          {!readOnly && <HeadButtons workspace={workspace} host={host} />}
+        </div>
+      </div>
+      {workspace.reason !== '' && (
+        <p className={styles.reason}>
+          {workspace.reason}
+          {workspace.status === 'pending' && (
+            <>
+              {' '}
+              <Link to={pathTo.start(workspace.owner, workspace.id)}>Show its steps</Link>
+            </>
+          )}
+        </p>
+      )}
+      <Tabs value={tab} onChange={(_, next: DetailTab) => show(next)()} aria-label="Parts of this workspace">
+        {tabs.map(([name, label]) => (
+          <Tab key={name} value={name} label={label} id={`tab-${name}`} aria-controls={`panel-${name}`} />
+        ))}
+      </Tabs>
+      <div className={styles.panel} role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
+        {tab === 'overview' && <Overview workspace={workspace} host={host} />}
+        {tab === 'logs' && <Logs workspace={workspace} />}
+        {tab === 'settings' && host !== undefined && <Settings workspace={workspace} limits={host.limits} readOnly={readOnly} />}
+      </div>
+    </>
+  );
+}
+
+function HeadButtons({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {
+  const actions = useActions();
+  const [busy, setBusy] = useState(false);
+  const step = nextStepOf(workspace, host?.limits.memory);
+  const during = (work: () => Promise<boolean>) => async (): Promise<void> => {
+    setBusy(true);
+    await work();
+    setBusy(false);
+  };
+  return (
+    <>
+      {workspace.status === 'running' && workspace.actions.includes('stop') && (
+        <Button disabled={busy} onClick={during(() => actions.stop(workspace))}>
+          Stop
+        </Button>
+      )}
+      {step !== undefined && (
+        <Button {...(step.do === 'cancel' ? {} : { variant: 'contained', color: 'primary' })} disabled={busy} onClick={during(() => actions.next(workspace, step))}>
+          {step.label}
+        </Button>
+      )}
+    </>
+  );
+}

@@ -38,10 +38,20 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
         <StateCell workspace={workspace} />
       </div>
       {!wide && (
-        <>
-          <ResourceCell held={holdsResources(workspace)} text={formatCpus(workspace.compute.cpus)} share={workspace.compute.cpus / (host?.cpus ?? 0)} whole={host === undefined ? '' : `${formatNumber(workspace.compute.cpus)} of this machine’s ${formatCpus(host.cpus)}`} />
-          <ResourceCell held={holdsResources(workspace)} text={formatMB(workspace.compute.memory)} share={workspace.compute.memory / (host?.memory ?? 0)} whole={host === undefined ? '' : `${gigabytes(workspace.compute.memory)} of this machine’s ${formatMB(host.memory)}`} />
-        </>
+        <div className={styles.resources}>
+          <ResourceCell
+            held={holdsResources(workspace)}
+            text={formatCpus(workspace.compute.cpus)}
+            share={host && workspace.compute.cpus / host.cpus}
+            whole={host && `${formatNumber(workspace.compute.cpus)} of this machine’s ${formatCpus(host.cpus)}`}
+          />
+          <ResourceCell
+            held={holdsResources(workspace)}
+            text={formatMB(workspace.compute.memory)}
+            share={host && workspace.compute.memory / host.memory}
+            whole={host && `${gigabytes(workspace.compute.memory)} of this machine’s ${formatMB(host.memory)}`}
+          />
+        </div>
       )}
       <div className={styles.actions}>
         {!readOnly && <NextButton workspace={workspace} host={host} />}
@@ -74,12 +84,20 @@ function NextButton({ workspace, host }: Props) {
   );
 }
 
+interface ResourceProps {
+  held: boolean;
+  text: string;
+  /** Its part of the machine, and the same in words; undefined while the machine is not known. */
+  share: number | undefined;
+  whole: string | undefined;
+}
+
 /** What limits hold, as a part of the machine. Nothing is held by what does not run. */
-function ResourceCell({ held, text, share, whole }: { held: boolean; text: string; share: number; whole: string }) {
+function ResourceCell({ held, text, share, whole }: ResourceProps) {
   return (
-    <div className={styles.resource} data-held={held} title={held ? whole : ''}>
+    <div className={styles.resource} data-held={held} title={held ? whole : undefined}>
       {text}
-      {held && Number.isFinite(share) && (
+      {held && share !== undefined && (
         <div className={styles.meter}>
           <Meter held={share} />
         </div>
@@ -124,7 +142,10 @@ function StateCell({ workspace }: { workspace: Workspace }) {
 function StartingCell({ workspace }: { workspace: Workspace }) {
   const look = lookOf(workspace);
   const current = currentStep(workspace);
-  const text = current === undefined ? workspace.reason : `${[current.step.title, current.step.detail].filter((part) => part !== '').join(' · ')} · step ${current.position} of ${current.count}`;
+  const text =
+    current === undefined
+      ? workspace.reason
+      : [current.step.title, current.step.detail, `step ${current.position} of ${current.count}`].filter((part) => part !== '').join(' · ');
   return (
     <>
       <div className={styles.line}>
@@ -133,9 +154,11 @@ function StartingCell({ workspace }: { workspace: Workspace }) {
           {text}
         </Link>
       </div>
-      <div className={styles.progress}>
-        <ProgressMeter share={current === undefined ? undefined : current.share} label={`Start of ${workspace.display_name}`} />
-      </div>
+      {workspace.phase !== 'queued' && (
+        <div className={styles.progress}>
+          <ProgressMeter share={current?.share} label={`Start of ${workspace.display_name}`} />
+        </div>
+      )}
     </>
   );
 }

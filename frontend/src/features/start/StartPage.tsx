@@ -1,1 +1,75 @@
-export function StartPage() { return null; }
+import Button from '@mui/material/Button';
+import { useState } from 'react';
+import { Link } from 'react-router';
+import { useQuery } from '@tanstack/react-query';
+import { queries } from '../../api/cache';
+import { useClient } from '../../api/context';
+import type { Workspace } from '../../api/types';
+import { useReadOnly } from '../../components/Banner';
+import { Initials } from '../../components/Initials';
+import { StateMark } from '../../components/StateMark';
+import { WithWorkspace } from '../../components/WithWorkspace';
+import { lookOf, nextStepOf } from '../../model/state';
+import { pathTo } from '../../paths';
+import { useActions } from '../actions/useActions';
+import styles from './StartPage.module.css';
+import { StepList } from './StepList';
+
+/** What is happening, how far it is, what comes next. */
+export function StartPage() {
+  return <WithWorkspace>{(workspace) => <Start workspace={workspace} />}</WithWorkspace>;
+}
+
+const titles: Record<Workspace['status'], (name: string) => string> = {
+  pending: (name) => `Starting ${name}`,
+  running: (name) => `${name} is ready`,
+  failed: (name) => `${name} did not start`,
+  succeeded: (name) => `${name} has ended`,
+  stopped: (name) => `${name} is stopped`,
+  terminating: (name) => `Stopping ${name}`,
+  unknown: (name) => name,
+};
+
+function Start({ workspace }: { workspace: Workspace }) {
+  const client = useClient();
+  const readOnly = useReadOnly();
+  const actions = useActions();
+  const [busy, setBusy] = useState(false);
+  const { data: host } = useQuery(queries.host(client));
+  const step = readOnly ? undefined : nextStepOf(workspace, host?.limits.memory);
+  const run = async (): Promise<void> => {
+    if (step === undefined) return;
+    setBusy(true);
+    await actions.next(workspace, step);
+    setBusy(false);
+  };
+  return (
+    <div className={styles.page}>
+      <div className={styles.head}>
+        <Initials of={workspace.image_name} />
+        <div className={styles.title}>
+          <h1>{titles[workspace.status](workspace.display_name)}</h1>
+        </div>
+        <span className="spacer" />
+        {step !== undefined && (
+          <Button {...(step.do === 'cancel' ? {} : { variant: 'contained', color: 'primary' })} disabled={busy} onClick={run}>
+            {step.label}
+          </Button>
+        )}
+      </div>
+      {workspace.progress !== null && <StepList progress={workspace.progress} />}
+      {workspace.progress === null && (
+        <div className={`card ${styles.calm}`}>
+          <StateMark look={lookOf(workspace)} />
+          {workspace.reason !== '' && <span className="dim">{workspace.reason}</span>}
+        </div>
+      )}
+      {workspace.status === 'failed' && workspace.progress !== null && <p className={styles.reason}>{workspace.reason}</p>}
+      <p className={styles.links}>
+        <Link to={pathTo.home(workspace.owner)}>All workspaces</Link>
+        <Link to={pathTo.detail(workspace.owner, workspace.id)}>Details</Link>
+        <Link to={pathTo.detail(workspace.owner, workspace.id, 'logs')}>Logs</Link>
+      </p>
+    </div>
+  );
+}

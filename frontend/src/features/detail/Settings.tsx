@@ -1,0 +1,1 @@
+export function Settings(_: { workspace: unknown; limits: unknown; readOnly: boolean }) { return null; }
