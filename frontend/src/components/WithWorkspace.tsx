@@ -1,4 +1,4 @@
-import { useEffect, useState, type ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import type { Workspace } from '../api/types';
 import { pathTo } from '../paths';
@@ -35,8 +35,6 @@ export function WithWorkspace({ children }: { children: (workspace: Workspace) =
 function useLastName(found: ReturnType<typeof useWorkspace>): string {
   const now = 'workspace' in found ? found.workspace.display_name : undefined;
   const [name, setName] = useState('');
-  useEffect(() => {
-    if (now !== undefined) setName(now);
-  }, [now]);
+  if (now !== undefined && now !== name) setName(now);
   return name;
 }

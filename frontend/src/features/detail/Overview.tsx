@@ -10,10 +10,8 @@ import { holdsResources, lastLinesOf } from '../../model/state';
 import { StepList } from '../start/StepList';
 import styles from './Overview.module.css';
 
-const fieldNames: Record<string, string> = {
-  'compute.shm': 'shared memory', shm: 'shared memory', 'compute.processes': 'processes', processes: 'processes',
-  container_size: 'size of the container', 'storage.container_size': 'size of the container', container_image: 'image', profile: 'profile',
-};
+/** Fields as people call them. */
+const fieldNames: Record<string, string> = { shm: 'shared memory' };
 
 export function Overview({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {
   return (
@@ -76,7 +74,7 @@ function Files({ workspace }: { workspace: Workspace }) {
           {usage.isFetching ? 'Counting …' : usage.data === undefined ? 'How much is it' : 'Count again'}
         </button>
       </p>
-      <p className="small dim">They stay in their volume when the workspace stops{workspace.clear_volume_on_stop ? ' – but this one is emptied then' : ''}.</p>
+      <p className="small dim">They stay in their volume when the workspace stops{workspace.clear_volume_on_stop ? ', but this one is emptied then' : ''}.</p>
     </section>
   );
 }
