@@ -73,7 +73,7 @@ export const theme = createTheme({
         text: { color: 'var(--lab-palette-ink2)', '&:hover': { background: 'var(--lab-palette-raised)' } },
       },
     },
-    MuiIconButton: { styleOverrides: { root: { width: 34, height: 34, borderRadius: 8, color: 'var(--lab-palette-ink2)' } } },
+    MuiIconButton: { styleOverrides: { root: { width: 34, height: 34, borderRadius: 8, fontSize: 18, color: 'var(--lab-palette-ink2)' } } },
     MuiOutlinedInput: {
       styleOverrides: {
         root: { background: 'var(--lab-palette-surface)' },

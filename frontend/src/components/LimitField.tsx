@@ -7,6 +7,8 @@ import { formatCpus, formatMB, formatNumber } from '../model/format';
 
 interface Props {
   label: string;
+  /** The name stands beside the field already. */
+  labelHidden?: boolean;
   limit: Limit;
   value: number;
   onChange: (value: number) => void;
@@ -14,7 +16,7 @@ interface Props {
 }
 
 /** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB. */
-export function LimitField({ label, limit, value, onChange, problem = '' }: Props) {
+export function LimitField({ label, labelHidden = false, limit, value, onChange, problem = '' }: Props) {
   const inGigabytes = limit.unit === 'MB';
   const scale = inGigabytes ? 1000 : 1;
   const [typed, setTyped] = useState<string | undefined>();
@@ -23,7 +25,7 @@ export function LimitField({ label, limit, value, onChange, problem = '' }: Prop
   if (limit.choices.length > 0) {
     const choices = [...new Set([...limit.choices, limit.default, value])].sort((a, b) => a - b);
     return (
-      <TextField select fullWidth label={label} value={value} error={problem !== ''} helperText={problem} onChange={(event) => onChange(Number(event.target.value))}>
+      <TextField select fullWidth {...(labelHidden ? {} : { label })} slotProps={{ select: { SelectDisplayProps: { 'aria-label': label } } }} value={value} error={problem !== ''} helperText={problem} onChange={(event) => onChange(Number(event.target.value))}>
         {choices.map((choice) => (
           <MenuItem key={choice} value={choice}>
             {format(choice)}
@@ -35,7 +37,7 @@ export function LimitField({ label, limit, value, onChange, problem = '' }: Prop
   return (
     <TextField
       fullWidth
-      label={label}
+      {...(labelHidden ? {} : { label })}
       type="number"
       required
       value={typed ?? String(value / scale)}
@@ -48,7 +50,8 @@ export function LimitField({ label, limit, value, onChange, problem = '' }: Prop
       }}
       onBlur={() => setTyped(undefined)}
       slotProps={{
-        htmlInput: { min: 0, step: 'any', ...(limit.max > 0 ? { max: limit.max / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
+        inputLabel: { required: false },
+        htmlInput: { 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: limit.max / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
         input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : limit.unit}</InputAdornment> },
       }}
     />

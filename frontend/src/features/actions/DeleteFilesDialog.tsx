@@ -53,7 +53,7 @@ export function LossDialog({ title, subject, measure, busy, onClose, onDelete }:
       <DialogTitle>{title}</DialogTitle>
       <DialogContent>
         <p aria-live="polite">
-          {usage.isPending && 'Counting its files …'}
+          {usage.isPending && 'Measuring its files …'}
           {usage.isError && 'How much that is could not be measured.'}
           {usage.data !== undefined && <Loss usage={usage.data} />}
         </p>

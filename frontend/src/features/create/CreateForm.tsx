@@ -121,13 +121,13 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               <h3>
                 Files <ActsWord limit={limits.volume_size} />
               </h3>
-              <LimitField label="Files, at most" limit={limits.volume_size} value={draft.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
+              <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={draft.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
             </div>
             <div>
               <h3>
                 Container <ActsWord limit={limits.container_size} />
               </h3>
-              <LimitField label="Container, at most" limit={limits.container_size} value={draft.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
+              <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={draft.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
             </div>
           </div>
         </details>

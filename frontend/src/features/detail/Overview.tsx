@@ -66,12 +66,12 @@ function Files({ workspace }: { workspace: Workspace }) {
       <p className={styles.files} aria-live="polite">
         {usage.data !== undefined && (
           <>
-            <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, counted <Ago time={usage.data.measured_at} />.{' '}
+            <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, measured <Ago time={usage.data.measured_at} />.{' '}
           </>
         )}
         {usage.isError && !usage.isFetching && <>{errorOf(usage.error).detail} </>}
         <button type="button" className={styles.measure} disabled={usage.isFetching} onClick={() => void usage.refetch()}>
-          {usage.isFetching ? 'Counting …' : usage.data === undefined ? 'How much is it' : 'Count again'}
+          {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
         </button>
       </p>
       <p className="small dim">They stay in their volume when the workspace stops{workspace.clear_volume_on_stop ? ', but this one is emptied then' : ''}.</p>

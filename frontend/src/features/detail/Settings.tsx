@@ -64,21 +64,22 @@ export function Settings({ workspace, limits, readOnly }: Props) {
           <ImageField value={edited.image} onChange={(image) => change({ image })} problem={problem?.fields.container_image} />
         </Row>
         <Row title="CPU" limit={limits.cpus}>
-          <LimitField label="CPUs" limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problem?.fields['compute.cpus']} />
+          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problem?.fields['compute.cpus']} />
         </Row>
         <Row title="Memory" limit={limits.memory} note="Shared memory follows at the next start.">
-          <LimitField label="Memory" limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problem?.fields['compute.memory']} />
+          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problem?.fields['compute.memory']} />
         </Row>
         <Row title="Files" limit={limits.volume_size}>
-          <LimitField label="Files, at most" limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
+          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
         </Row>
         <Row title="Container" limit={limits.container_size}>
-          <LimitField label="Container, at most" limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
+          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
         </Row>
         {limits.idle_timeout.choices.length > 0 && (
           <Row title="When idle" limit={limits.idle_timeout}>
             <ChoiceChips
-              label={<span className="spoken">When idle</span>}
+              label="When idle"
+              labelHidden
               value={String(edited.idleTimeout)}
               choices={limits.idle_timeout.choices.map((seconds) => ({ value: String(seconds), label: formatIdle(seconds) }))}
               onChange={(value) => change({ idleTimeout: Number(value) })}

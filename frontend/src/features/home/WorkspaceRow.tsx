@@ -95,7 +95,7 @@ interface ResourceProps {
 /** What limits hold, as a part of the machine. Nothing is held by what does not run. */
 function ResourceCell({ held, text, share, whole }: ResourceProps) {
   return (
-    <div className={styles.resource} data-held={held} title={held ? whole : undefined}>
+    <div className={`numbers ${styles.resource}`} data-held={held} title={held ? whole : undefined}>
       {text}
       {held && share !== undefined && (
         <div className={styles.meter}>
@@ -150,7 +150,7 @@ function StartingCell({ workspace }: { workspace: Workspace }) {
     <>
       <div className={styles.line}>
         <StateMark look={look} />
-        <Link className={styles.progressText} to={pathTo.start(workspace.owner, workspace.id)}>
+        <Link className={`numbers ${styles.progressText}`} to={pathTo.start(workspace.owner, workspace.id)}>
           {text}
         </Link>
       </div>

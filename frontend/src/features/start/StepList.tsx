@@ -23,7 +23,7 @@ function StepLine({ step }: { step: Step }) {
       <StepDot state={step.state} />
       <div className={styles.body}>
         <span className={styles.title}>{step.title}</span>
-        {step.detail !== '' && <span className="dim"> {step.detail}</span>}
+        {step.detail !== '' && <span className="dim numbers"> {step.detail}</span>}
         {step.state === 'now' && (
           <div className={styles.meter}>
             <ProgressMeter share={shareOf(step)} label={step.title} />
@@ -31,7 +31,7 @@ function StepLine({ step }: { step: Step }) {
         )}
         {open && step.log.length > 0 && <pre className={styles.log}>{step.log.join('\n')}</pre>}
       </div>
-      <span className="small faint">{step.started_at !== null && <Took from={step.started_at} to={step.ended_at} />}</span>
+      <span className="small faint numbers">{step.started_at !== null && <Took from={step.started_at} to={step.ended_at} />}</span>
     </li>
   );
 }

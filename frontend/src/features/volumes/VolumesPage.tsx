@@ -80,11 +80,11 @@ function VolumeRow({ volume }: { volume: Volume }) {
         {volume.kept_since === null ? 'Kept' : <>Kept, deleted <Ago time={volume.kept_since} /></>}
         <div aria-live="polite">
           {usage.data !== undefined && `${formatFiles(usage.data.files)}, ${formatBytes(usage.data.bytes)}`}
-          {usage.isFetching && 'Counting …'}
+          {usage.isFetching && 'Measuring …'}
           {usage.isError && !usage.isFetching && errorOf(usage.error).detail}
           {usage.data === undefined && !usage.isFetching && (
             <button type="button" className={styles.measure} onClick={() => void usage.refetch()}>
-              How much is it
+              Measure
             </button>
           )}
         </div>
