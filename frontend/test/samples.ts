@@ -1,0 +1,49 @@
+// What a server could answer, for tests.
+import type { Host, Image, Limit, Step, Volume, Workspace } from '../src/api/types';
+
+export function limit(part: Partial<Limit> = {}): Limit {
+  return { default: 1, max: 4, choices: [], acts: 'enforced', applies: 'live', unit: 'CPUs', ...part };
+}
+
+export function host(part: Partial<Host> = {}): Host {
+  return {
+    engine: 'docker', reachable: true, reason: '', action: '', since: null, version: '28.5.2', endpoint: 'unix:///var/run/docker.sock',
+    os: 'Debian', cpus: 8, memory: 32_000, storage_driver: 'overlay2',
+    limits: {
+      cpus: limit(),
+      memory: limit({ default: 2_000, max: 8_000, unit: 'MB' }),
+      shm: limit({ default: 0, max: 0, unit: 'MB', applies: 'restart' }),
+      processes: limit({ default: 4_096, max: 0, unit: '', applies: 'restart' }),
+      volume_size: limit({ default: 5_000, max: 50_000, unit: 'MB', acts: 'not acting yet' }),
+      container_size: limit({ default: 5_000, max: 20_000, unit: 'MB', acts: 'not acting yet', applies: 'restart' }),
+      idle_timeout: limit({ default: 0, max: 0, choices: [0, 3_600], unit: 's', acts: 'not acting yet' }),
+    },
+    access: { port: 8080, host_suffix: 'localhost' }, product: { name: 'lab-workspace-manager', version: 'test' }, notes: [],
+    ...part,
+  };
+}
+
+export function workspace(part: Partial<Workspace> = {}): Workspace {
+  const id = part.id ?? 'ws-thesis';
+  return {
+    id, owner: 'ada0', display_name: 'thesis', container_image: 'lab-workspace-minimal:latest', image_name: 'JupyterLab', profile: 'workspace-minimal',
+    compute: { cpus: 2, memory: 4_000, shm: 2_000, processes: 4_096 },
+    storage: { volume: `${id}-vol`, volume_size: 5_000, container_size: 5_000 },
+    idle_timeout: 0, clear_volume_on_stop: false, desired: 'running', status: 'running', phase: '', reason: '', reason_code: '',
+    status_since: '2026-11-12T10:00:00Z', created_at: '2026-11-12T09:00:00Z', updated_at: '2026-11-12T10:00:00Z', access_url: null,
+    actions: ['open', 'stop', 'restart', 'update', 'delete'], pending_restart: [], progress: null,
+    ...part,
+  };
+}
+
+export function step(part: Partial<Step> = {}): Step {
+  return { id: 'image', title: 'Image', state: 'waiting', detail: '', current: 0, total: 0, unit: '', started_at: null, ended_at: null, log: [], ...part };
+}
+
+export function volume(part: Partial<Volume> = {}): Volume {
+  return { name: 'ws-old-vol', owner: 'ada0', display_name: 'old', created_at: '2026-11-01T09:00:00Z', kept_since: '2026-11-10T09:00:00Z', used_by: null, ...part };
+}
+
+export function image(part: Partial<Image> = {}): Image {
+  return { name: 'JupyterLab', image: 'lab-workspace-minimal:latest', profile: 'workspace-minimal', description: 'Notebooks.', default: true, state: 'here', size_bytes: 1, note: 'here · 412 MB', ...part };
+}
