@@ -88,8 +88,9 @@ func parsePath(path string) (address, bool) {
 		return address{}, false
 	}
 	a.owner, a.id = workspace.Owner(strings.ToLower(owner)), workspace.ID(strings.ToLower(id))
-	if a.inside, found = strings.CutPrefix(rest, insidePart); found {
-		return a, a.inside != "" && !strings.Contains(a.inside, "/")
+	if inside, found := strings.CutPrefix(rest, insidePart); found {
+		a.inside = inside
+		return a, inside != "" && !strings.Contains(inside, "/")
 	}
 	rest, found = cutWord(rest, accessPart)
 	if !found {

@@ -82,7 +82,9 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	shared := v.proxy.upstream
-	// A ReverseProxy has no state, so one for each request is the cheapest way to tell its parts what it is about.
+	// A ReverseProxy has no state, so one for each request is the cheapest way to tell its parts what it is about. Its
+	// own rule for flushing stays: at once where an answer is a stream. To flush all answers at once costs a third of
+	// the requests per second, since head and body of small ones are sent apart.
 	forwarder := httputil.ReverseProxy{
 		Rewrite:        v.rewrite,
 		ModifyResponse: v.confine,
@@ -90,7 +92,6 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 		Transport:      shared.transport,
 		BufferPool:     shared.buffers,
 		ErrorLog:       shared.log,
-		FlushInterval:  -1,
 	}
 	forwarder.ServeHTTP(finalOnly{w}, r)
 }

@@ -52,7 +52,7 @@ type Options struct {
 	Problem func(w http.ResponseWriter, status int, code workspace.Code, detail string)
 
 	HostSuffix string           // of the workspaces' own hosts; "" = "localhost"
-	Hosts      []string         // names for the path mode, besides those of this machine
+	Hosts      []string         // names and addresses for the path mode, without ports, besides those of this machine
 	Now        func() time.Time // nil = time.Now
 	Log        *slog.Logger     // nil = none
 }
@@ -103,8 +103,7 @@ func New(options Options) (*Proxy, error) {
 		log:      options.Log,
 	}
 	for _, host := range options.Hosts {
-		name, _ := splitHost(host)
-		p.shared[cmp.Or(name, strings.ToLower(host))] = true // an IPv6 address has no brackets in a configuration
+		p.shared[strings.ToLower(host)] = true
 	}
 	return p, nil
 }
@@ -185,9 +184,12 @@ func (v *visit) locate(id workspace.ID, r *http.Request) bool {
 		return parsed.id == id
 	}
 	v.id = id
-	v.inside, found = strings.CutPrefix(path, insidePart)
-	v.atRoot = path == "/" || path == ""
-	return found || v.atRoot
+	if inside, found := strings.CutPrefix(path, insidePart); found {
+		v.inside = inside
+		return inside != ""
+	}
+	v.atRoot = path == "/"
+	return v.atRoot
 }
 
 // resolve looks the workspace up. A path with another owner in it names no workspace.
