@@ -145,7 +145,7 @@ function subscribe(address: URL, listener: Listener): () => void {
     const current = new WebSocket(address);
     socket = current;
     current.onmessage = (message) => {
-      const event = parseEvent(message.data);
+      const event = ended ? undefined : parseEvent(message.data);
       if (event === undefined) return;
       // Only a message proves that the server accepts us: proxies accept connections for servers that do not answer.
       tries = 0;

@@ -22,12 +22,15 @@ export function CreatePage() {
   if (failed !== undefined) return <Trouble error={errorOf(failed.error)} onRetry={() => void failed.refetch()} />;
   if (!host.data || !images.data || !workspaces.data || !volumes.data) return slow ? <Blocks rows={5} /> : null;
   return (
-    <CreateForm
-      host={host.data}
-      images={images.data}
-      workspaces={workspaces.data}
-      kept={volumes.data.filter((volume) => volume.used_by === null)}
-      wish={{ anyImage: search.get('image') === 'any', volume: search.get('volume') ?? '' }}
-    />
+    <>
+      <title>New workspace · Workspaces</title>
+      <CreateForm
+        host={host.data}
+        images={images.data}
+        workspaces={workspaces.data}
+        kept={volumes.data.filter((volume) => volume.used_by === null)}
+        wish={{ anyImage: search.get('image') === 'any', volume: search.get('volume') ?? '' }}
+      />
+    </>
   );
 }

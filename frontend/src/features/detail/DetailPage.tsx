@@ -52,6 +52,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
 
   return (
     <>
+      <title>{`${workspace.display_name} · Workspaces`}</title>
       <div className={styles.head}>
         <Link className={`faint ${styles.back}`} to={pathTo.home(workspace.owner)}>
           Workspaces /

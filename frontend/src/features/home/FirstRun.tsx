@@ -57,8 +57,7 @@ function ImageCard({ image, readOnly }: { image: Image; readOnly: boolean }) {
       <h2>{image.name}</h2>
       <p className="small dim">
         {image.description}
-        <br />
-        {image.note}
+        <span className={styles.note}>{image.note}</span>
       </p>
       <Button {...(image.default ? { variant: 'contained', color: 'primary' } : {})} disabled={busy || readOnly} onClick={start} aria-label={`Start ${image.name}`}>
         Start

@@ -37,6 +37,7 @@ function EmptyHome({ user }: { user: string }) {
   useRendered([]);
   return (
     <>
+      <title>Workspaces</title>
       <FirstRun user={user} />
       <KeptLink user={user} />
     </>
@@ -53,6 +54,7 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
   useRendered(shown);
   return (
     <>
+      <title>Workspaces</title>
       <h1 className="spoken">Workspaces</h1>
       <Totals workspaces={workspaces} host={host} />
       <section className={styles.list} aria-label="List of workspaces">

@@ -45,6 +45,7 @@ function Start({ workspace }: { workspace: Workspace }) {
   };
   return (
     <div className={styles.page}>
+      <title>{`${titles[workspace.status](workspace.display_name)} · Workspaces`}</title>
       <div className={styles.head}>
         <Initials of={workspace.image_name} />
         <div className={styles.title}>

@@ -31,6 +31,7 @@ export function VolumesPage() {
   const kept = volumes.data.filter((volume) => volume.used_by === null);
   return (
     <div className={styles.page}>
+      <title>Kept volumes · Workspaces</title>
       <div className={styles.head}>
         <Link className="faint" to={pathTo.home(user)}>Workspaces</Link>
         <span className="faint">/</span>

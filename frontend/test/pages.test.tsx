@@ -1,0 +1,243 @@
+import { act, render, screen, waitFor, within } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { createMemoryRouter, RouterProvider } from 'react-router';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { createCache, Providers } from '../src/app';
+import { ApiError } from '../src/api/client';
+import { createDesktopClient } from '../src/api/desktop';
+import { routes } from '../src/router';
+import { bind, FakeBackend } from './fakeBackend';
+import { host, step, workspace } from './samples';
+
+const home = '/users/ada0/workspace';
+let backend: FakeBackend;
+
+beforeEach(() => {
+  backend = new FakeBackend();
+});
+
+async function show(path = home) {
+  const { app, runtime } = bind(backend);
+  const client = createDesktopClient(app, runtime);
+  vi.spyOn(client, 'open');
+  const router = createMemoryRouter(routes, { initialEntries: [path] });
+  render(
+    <Providers client={client} cache={createCache()}>
+      <RouterProvider router={router} />
+    </Providers>,
+  );
+  await screen.findByRole('main');
+  return { client, router, user: userEvent.setup() };
+}
+
+const row = (name: string): HTMLElement => screen.getByRole('listitem', { name });
+
+describe('home', () => {
+  test('leads from the root to the workspaces of who is logged in, whatever follows the route', async () => {
+    const { router } = await show('/?project=x');
+    expect(router.state.location.pathname).toBe(home);
+    expect(await screen.findByRole('listitem', { name: 'thesis' })).toHaveTextContent('Running');
+  });
+
+  test('opens a running workspace first', async () => {
+    const { user, client } = await show();
+    await user.click(await screen.findByRole('button', { name: 'Open thesis' }));
+    expect(client.open).toHaveBeenCalledWith('ws-thesis', undefined);
+  });
+
+  test('shows how far a start is, and calls it off', async () => {
+    const steps = [step({ state: 'done' }), step({ title: 'Image', state: 'now', detail: '412 of 1,180 MB', current: 412, total: 1_180 })];
+    backend.workspaces = [workspace({ status: 'pending', phase: 'image', actions: ['cancel', 'stop'], progress: { steps, cancellable: true } })];
+    const { user } = await show();
+    const starting = await screen.findByRole('listitem', { name: 'thesis' });
+    expect(starting).toHaveTextContent('Image · 412 of 1,180 MB · step 2 of 2');
+    expect(within(starting).getByRole('progressbar')).toHaveAttribute('aria-valuenow', '35');
+    await user.click(within(starting).getByRole('button', { name: 'Cancel thesis' }));
+    expect(backend.calls).toEqual(['stop ws-thesis']);
+  });
+
+  test('says why one failed, with its last lines and the action that helps', async () => {
+    const steps = [step({ state: 'failed', log: ['loading', 'MemoryError'] })];
+    backend.workspaces = [
+      workspace({ status: 'failed', reason: 'Out of memory at 4 GB.', reason_code: 'oom', actions: ['start', 'update', 'delete'], progress: { steps, cancellable: false } }),
+    ];
+    const { user } = await show();
+    const failed = await screen.findByRole('listitem', { name: 'thesis' });
+    expect(failed).toHaveTextContent('Out of memory at 4 GB.');
+    expect(failed).toHaveTextContent('MemoryError');
+    expect(failed).not.toHaveTextContent('loading');
+    await user.click(within(failed).getByRole('button', { name: 'Last 2 log lines' }));
+    expect(failed).toHaveTextContent('loading');
+    await user.click(within(failed).getByRole('button', { name: 'Start with 6 GB thesis' }));
+    expect(backend.calls).toEqual(['start ws-thesis']);
+  });
+
+  test('sums up only what runs', async () => {
+    backend.workspaces = [workspace(), workspace({ id: 'b', display_name: 'b', status: 'stopped', actions: ['start'] })];
+    await show();
+    await screen.findByRole('listitem', { name: 'b' });
+    expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 held of 32 GB');
+    expect(screen.getByText('Running', { selector: 'dt' }).parentElement).toHaveTextContent('1 of 2');
+  });
+
+  test('follows events and says them aloud', async () => {
+    await show();
+    await screen.findByRole('listitem', { name: 'thesis' });
+    act(() => backend.emit({ seq: 2, type: 'workspace', workspace: workspace({ status: 'stopped', actions: ['start'] }) }));
+    expect(await screen.findByText('thesis: Stopped.')).toBeInTheDocument();
+    expect(row('thesis')).toHaveTextContent('Stopped');
+  });
+
+  test('is read-only while the engine is down, and says what to do', async () => {
+    await show();
+    await screen.findByRole('listitem', { name: 'thesis' });
+    act(() => backend.emit({ seq: 2, type: 'host', host: host({ reachable: false, reason: 'Docker does not answer.', action: 'Start Docker.' }) }));
+    expect(await screen.findByRole('alert')).toHaveTextContent('Docker does not answer. Start Docker.');
+    expect(within(row('thesis')).queryByRole('button', { name: /Open/ })).not.toBeInTheDocument();
+  });
+
+  test('finds by name and state', async () => {
+    backend.workspaces.push(workspace({ id: 'b', display_name: 'b', status: 'stopped', actions: ['start'] }));
+    const { user } = await show();
+    await screen.findByRole('listitem', { name: 'b' });
+    await user.keyboard('/stopped');
+    expect(screen.queryByRole('listitem', { name: 'thesis' })).not.toBeInTheDocument();
+    await user.keyboard('{Escape}');
+    expect(row('thesis')).toBeInTheDocument();
+  });
+
+  test('is worked with keys', async () => {
+    backend.workspaces.push(workspace({ id: 'b', display_name: 'b' }));
+    const { user, client, router } = await show();
+    await screen.findByRole('listitem', { name: 'b' });
+    await user.keyboard('jj');
+    expect(row('b')).toHaveFocus();
+    await user.keyboard('{Enter}');
+    expect(client.open).toHaveBeenCalledWith('b', undefined);
+    await user.keyboard('ks');
+    expect(backend.calls).toEqual(['stop ws-thesis']);
+    await user.keyboard('?');
+    expect(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' })).toBeInTheDocument();
+    await user.keyboard('n'); // keys rest below a dialog
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(screen.queryByRole('dialog')).not.toBeInTheDocument());
+    expect(router.state.location.pathname).toBe(home);
+    await user.keyboard('n');
+    await waitFor(() => expect(router.state.location.pathname).toBe(`${home}/new`));
+  });
+
+  test('reports what it shows', async () => {
+    await show();
+    await screen.findByRole('listitem', { name: 'thesis' });
+    await waitFor(() => expect(backend.rendered.at(-1)).toEqual({ route: home, workspaces: [{ id: 'ws-thesis', name: 'thesis', state: 'Running' }] }));
+  });
+
+  test('without workspaces runs one with one click, and shows its checks', async () => {
+    backend.workspaces = [];
+    const { user, router } = await show();
+    expect(await screen.findByRole('list', { name: 'Checks' })).toHaveTextContent('Docker answers 28.5.2');
+    await user.click(await screen.findByRole('button', { name: 'Start JupyterLab' }));
+    await waitFor(() => expect(router.state.location.pathname).toBe(`${home}/ws-jupyterlab/start`));
+    expect(backend.workspaces.map((one) => one.display_name)).toEqual(['jupyterlab']);
+  });
+});
+
+describe('deleting', () => {
+  test('keeps files, and is undone', async () => {
+    const { user } = await show();
+    await user.click(await screen.findByRole('button', { name: 'More for thesis' }));
+    await user.click(await screen.findByRole('menuitem', { name: 'Delete' }));
+    expect(await screen.findByText('Deleted thesis. Its files are kept.')).toBeInTheDocument();
+    expect(backend.calls).toEqual(['delete ws-thesis']);
+    await user.click(screen.getByRole('button', { name: 'Undo' }));
+    await waitFor(() => expect(backend.workspaces.map((one) => one.display_name)).toEqual(['thesis']));
+  });
+
+  test('with its files names the loss in numbers before', async () => {
+    const { user } = await show();
+    await user.click(await screen.findByRole('button', { name: 'More for thesis' }));
+    await user.click(await screen.findByRole('menuitem', { name: 'Delete with its files …' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Delete thesis with its files?' });
+    expect(await within(dialog).findByText('12 files, 3 kB')).toBeInTheDocument();
+    expect(backend.calls).toEqual([]);
+    await user.click(within(dialog).getByRole('button', { name: 'Delete 3 kB' }));
+    await waitFor(() => expect(backend.calls).toEqual(['delete with files ws-thesis']));
+  });
+});
+
+describe('creating', () => {
+  test('has everything filled in, so that Enter creates', async () => {
+    const { user, router } = await show(`${home}/new`);
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    expect(name).toHaveValue('jupyterlab');
+    expect(name).toHaveFocus();
+    expect(screen.getByRole('radio', { name: 'Medium · 1 CPU · 2 GB' })).toBeChecked();
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(router.state.location.pathname).toBe(`${home}/ws-jupyterlab/start`));
+  });
+
+  test('keeps what was typed when the server refuses it', async () => {
+    const { user } = await show(`${home}/new`);
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    await user.clear(name);
+    await user.type(name, 'thesis{Enter}');
+    expect(await screen.findByRole('alert')).toHaveTextContent('A workspace with the name thesis already exists');
+    expect(name).toHaveValue('thesis');
+  });
+
+  test('takes up a kept volume', async () => {
+    await show(`${home}/new?volume=ws-old-vol`);
+    expect(await screen.findByRole('textbox', { name: 'Name' })).toHaveValue('old');
+    expect(screen.getByRole('combobox', { name: /Files/ })).toHaveTextContent('Files of old');
+  });
+});
+
+describe('one workspace', () => {
+  test('sends only what was changed, and says when it acts', async () => {
+    const { user, client } = await show(`${home}/ws-thesis/settings`);
+    const update = vi.spyOn(client, 'update');
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    expect(screen.getByRole('button', { name: 'Save' })).toBeDisabled();
+    await user.clear(name);
+    await user.type(name, 'book');
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    expect(await screen.findByText('Saved.')).toBeInTheDocument();
+    expect(update).toHaveBeenCalledExactlyOnceWith('ws-thesis', { display_name: 'book' });
+    await user.type(screen.getByRole('combobox', { name: 'Image' }), 'x');
+    expect(screen.getByRole('button', { name: 'Save and restart' })).toBeEnabled();
+  });
+
+  test('says so when there is none', async () => {
+    await show(`${home}/gone`);
+    expect(await screen.findByRole('alert')).toHaveTextContent('There is no such workspace.');
+  });
+
+  test('of somebody else is not shown under their name', async () => {
+    await show('/users/bob/workspace');
+    expect(await screen.findByRole('alert')).toHaveTextContent('These are the workspaces of bob.');
+  });
+});
+
+test('without a session asks for the token, and goes on with it', async () => {
+  const { app, runtime } = bind(backend);
+  const client = createDesktopClient(app, runtime);
+  const me = client.me;
+  let loggedIn = false;
+  client.me = () => (loggedIn ? me() : Promise.reject(new ApiError(401, 'unauthenticated', 'You are not logged in.')));
+  client.login = (token) => {
+    loggedIn = token === 'secret';
+    return loggedIn ? Promise.resolve() : Promise.reject(new ApiError(401, 'unauthenticated', 'That is not the token.'));
+  };
+  const user = userEvent.setup();
+  render(
+    <Providers client={client} cache={createCache()}>
+      <RouterProvider router={createMemoryRouter(routes, { initialEntries: [home] })} />
+    </Providers>,
+  );
+  expect(await screen.findByText(/token show/)).toBeInTheDocument();
+  await user.type(screen.getByLabelText('Token'), 'guess{Enter}');
+  expect(await screen.findByText('That is not the token.')).toBeInTheDocument();
+  await user.clear(screen.getByLabelText('Token'));
+  await user.type(screen.getByLabelText('Token'), 'secret{Enter}');
+  expect(await screen.findByRole('listitem', { name: 'thesis' })).toBeInTheDocument();
+});
