@@ -39,7 +39,7 @@ func (o *Owner) Login(w http.ResponseWriter, r *http.Request) {
 		o.problem(w, http.StatusTooManyRequests, workspace.CodeUnauthenticated, "The token is wrong, as many before it. Wait a few seconds before the next attempt.")
 	default:
 		o.log.WarnContext(r.Context(), "a login with a wrong token was refused", "from", r.RemoteAddr)
-		o.problem(w, http.StatusUnauthorized, workspace.CodeUnauthenticated, "The token is wrong. The command `lab-workspace-manager token` prints it.")
+		o.problem(w, http.StatusUnauthorized, workspace.CodeUnauthenticated, "The token is wrong. The command `lab-workspace-manager token show` prints it.")
 	}
 }
 
