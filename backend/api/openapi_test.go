@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,29 @@ func TestOpenAPI_Describes31(t *testing.T) {
 	} {
 		for _, method := range methods {
 			require.Contains(t, document.Paths[path], method, path)
+		}
+	}
+}
+
+// Huma passes parameters over in silence when it cannot set them.
+func TestOpenAPI_KnowsTheParametersOfEveryPath(t *testing.T) {
+	text, err := OpenAPI()
+	require.NoError(t, err)
+	var document struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct{ In, Name string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(text, &document))
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			var named []string
+			for _, parameter := range operation.Parameters {
+				if parameter.In == "path" {
+					named = append(named, "{"+parameter.Name+"}")
+				}
+			}
+			require.ElementsMatch(t, regexp.MustCompile(`\{[^}]*\}`).FindAllString(path, -1), named, "%s %s", method, path)
 		}
 	}
 }

@@ -37,16 +37,16 @@ func (s *service) registerHost(api huma.API) {
 	})
 }
 
-// volumePath is the part of a path that names a volume.
-type volumePath struct {
-	ownerPath
+// VolumePath is the part of a path that names a volume.
+type VolumePath struct {
+	OwnerPath
 	Name string `path:"name" maxLength:"255" doc:"Name of the volume."`
 }
 
 func (s *service) registerVolumes(api huma.API) {
 	const tag, path = "Volumes", "/users/{user_id}/volumes"
 	list := operation("list-volumes", http.MethodGet, path, "List volumes, those of deleted workspaces among them", tag, http.StatusOK)
-	huma.Register(api, list, func(ctx context.Context, in *struct{ ownerPath }) (*struct{ Body []Volume }, error) {
+	huma.Register(api, list, func(ctx context.Context, in *struct{ OwnerPath }) (*struct{ Body []Volume }, error) {
 		volumes, err := s.Presenter.Volumes(callerOf(ctx), in.owner())
 		if err != nil {
 			return nil, s.fail(ctx, err)
@@ -54,12 +54,12 @@ func (s *service) registerVolumes(api huma.API) {
 		return &struct{ Body []Volume }{volumes}, nil
 	})
 	remove := operation("delete-volume", http.MethodDelete, path+"/{name}", "Delete a kept volume and the files in it for good", tag, http.StatusNoContent)
-	huma.Register(api, remove, func(ctx context.Context, in *struct{ volumePath }) (*struct{}, error) {
+	huma.Register(api, remove, func(ctx context.Context, in *struct{ VolumePath }) (*struct{}, error) {
 		return nil, s.fail(ctx, s.Presenter.Manager.DeleteVolume(ctx, callerOf(ctx), in.owner(), in.Name))
 	})
 	usage := operation("measure-volume", http.MethodGet, path+"/{name}:usage", "Measure a volume", tag, http.StatusOK)
 	usage.Description = "Walks all its files, which can take seconds."
-	huma.Register(api, usage, func(ctx context.Context, in *struct{ volumePath }) (*struct{ Body Usage }, error) {
+	huma.Register(api, usage, func(ctx context.Context, in *struct{ VolumePath }) (*struct{ Body Usage }, error) {
 		measured, err := s.Presenter.Manager.VolumeUsage(ctx, callerOf(ctx), in.owner(), in.Name)
 		if err != nil {
 			return nil, s.fail(ctx, err)
@@ -68,7 +68,7 @@ func (s *service) registerVolumes(api huma.API) {
 	})
 	own := operation("measure-workspace", http.MethodGet, workspacesPath+"/{workspace_id}:usage", "Measure the files of a workspace", tag, http.StatusOK)
 	own.Description = "Walks all its files, which can take seconds."
-	huma.Register(api, own, func(ctx context.Context, in *struct{ workspacePath }) (*struct{ Body Usage }, error) {
+	huma.Register(api, own, func(ctx context.Context, in *struct{ WorkspacePath }) (*struct{ Body Usage }, error) {
 		measured, err := s.Presenter.Manager.Usage(ctx, callerOf(ctx), in.owner(), in.id())
 		if err != nil {
 			return nil, s.fail(ctx, err)

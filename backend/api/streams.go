@@ -51,7 +51,7 @@ func textResponse(description, mediaType string) map[string]*huma.Response {
 }
 
 func (s *service) logs(ctx context.Context, in *struct {
-	workspacePath
+	WorkspacePath
 	Lines  string `query:"lines" maxLength:"10" doc:"How many of the last lines; all when left out." example:"200"`
 	Follow string `query:"follow" maxLength:"10" doc:"Whether to go on with what comes." example:"true"`
 }) (*huma.StreamResponse, error) {

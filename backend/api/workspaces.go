@@ -15,20 +15,21 @@ import (
 
 const workspacesPath = "/users/{user_id}/workspace"
 
-// ownerPath is the part of a path that says whose workspaces are meant.
-type ownerPath struct {
+// OwnerPath is the part of a path that says whose workspaces are meant. It is exported because huma reads no parameters
+// from unexported types that are embedded.
+type OwnerPath struct {
 	UserID string `path:"user_id" maxLength:"100" doc:"Id of the owner." example:"ada0"`
 }
 
-func (p ownerPath) owner() workspace.Owner { return workspace.Owner(p.UserID) }
+func (p OwnerPath) owner() workspace.Owner { return workspace.Owner(p.UserID) }
 
-// workspacePath is the part of a path that names a workspace.
-type workspacePath struct {
-	ownerPath
+// WorkspacePath is the part of a path that names a workspace.
+type WorkspacePath struct {
+	OwnerPath
 	WorkspaceID string `path:"workspace_id" maxLength:"200" doc:"Id of the workspace."`
 }
 
-func (p workspacePath) id() workspace.ID { return workspace.ID(p.WorkspaceID) }
+func (p WorkspacePath) id() workspace.ID { return workspace.ID(p.WorkspaceID) }
 
 type workspaceOutput struct{ Body Workspace }
 
@@ -44,7 +45,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	create := operation("create-workspace", http.MethodPost, workspacesPath, "Create a workspace", tag, http.StatusOK)
 	create.Description = "Answers at once with status `pending`; follow `/events` or ask again until it is `running`."
 	huma.Register(api, create, func(ctx context.Context, in *struct {
-		ownerPath
+		OwnerPath
 		Body WorkspaceInput
 	}) (*workspaceOutput, error) {
 		view, err := s.Presenter.Manager.Create(ctx, callerOf(ctx), in.owner(), in.Body.Request())
@@ -56,7 +57,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 		Description: "The owner's workspaces.",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeArray, Items: schemaOf[Workspace](api)}}},
 	}}
-	huma.Register(api, list, func(ctx context.Context, in *struct{ ownerPath }) (*huma.StreamResponse, error) {
+	huma.Register(api, list, func(ctx context.Context, in *struct{ OwnerPath }) (*huma.StreamResponse, error) {
 		views, err := s.Presenter.Manager.List(callerOf(ctx), in.owner())
 		if err != nil {
 			return nil, s.fail(ctx, err)
@@ -68,7 +69,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	})
 
 	get := operation("get-workspace", http.MethodGet, workspacesPath+"/{workspace_id}", "Get a workspace", tag, http.StatusOK)
-	huma.Register(api, get, func(ctx context.Context, in *struct{ workspacePath }) (*workspaceOutput, error) {
+	huma.Register(api, get, func(ctx context.Context, in *struct{ WorkspacePath }) (*workspaceOutput, error) {
 		view, err := s.Presenter.Manager.Get(callerOf(ctx), in.owner(), in.id())
 		return s.show(ctx, view, err)
 	})
@@ -76,7 +77,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	update := operation("update-workspace", http.MethodPatch, workspacesPath+"/{workspace_id}", "Change a workspace", tag, http.StatusOK)
 	update.Description = "Only the fields that are sent change. CPUs, memory and the name apply live; an image takes effect by an immediate restart."
 	huma.Register(api, update, func(ctx context.Context, in *struct {
-		workspacePath
+		WorkspacePath
 		Body WorkspaceUpdate
 	}) (*workspaceOutput, error) {
 		view, err := s.Presenter.Manager.Update(ctx, callerOf(ctx), in.owner(), in.id(), in.Body.Request())
@@ -86,7 +87,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	remove := operation("delete-workspace", http.MethodDelete, workspacesPath+"/{workspace_id}", "Delete a workspace", tag, http.StatusNoContent)
 	remove.Description = "Answers when it is gone. Its files are kept in their volume unless `delete_volumes` is true."
 	huma.Register(api, remove, func(ctx context.Context, in *struct {
-		workspacePath
+		WorkspacePath
 		DeleteVolumes string `query:"delete_volumes" maxLength:"10" doc:"Whether the files go too: true or false, in any of Python's spellings." example:"false"`
 	}) (*struct{}, error) {
 		deleteVolumes, ok := parseBool(in.DeleteVolumes)
@@ -102,23 +103,23 @@ func (s *service) registerWorkspaces(api huma.API) {
 	s.registerOpen(api)
 }
 
-func (p *Presenter) start(ctx context.Context, in workspacePath) error {
+func (p *Presenter) start(ctx context.Context, in WorkspacePath) error {
 	return p.Manager.Start(ctx, callerOf(ctx), in.owner(), in.id())
 }
 
-func (p *Presenter) stop(ctx context.Context, in workspacePath) error {
+func (p *Presenter) stop(ctx context.Context, in WorkspacePath) error {
 	return p.Manager.Stop(ctx, callerOf(ctx), in.owner(), in.id())
 }
 
-func (p *Presenter) restart(ctx context.Context, in workspacePath) error {
+func (p *Presenter) restart(ctx context.Context, in WorkspacePath) error {
 	return p.Manager.Restart(ctx, callerOf(ctx), in.owner(), in.id())
 }
 
-func (s *service) registerVerb(api huma.API, verb, summary, description string, do func(context.Context, workspacePath) error) {
+func (s *service) registerVerb(api huma.API, verb, summary, description string, do func(context.Context, WorkspacePath) error) {
 	op := operation(verb+"-workspace", http.MethodPost, workspacesPath+"/{workspace_id}:"+verb, summary, "Workspaces", http.StatusNoContent)
 	op.Description = description
-	huma.Register(api, op, func(ctx context.Context, in *struct{ workspacePath }) (*struct{}, error) {
-		return nil, s.fail(ctx, do(ctx, in.workspacePath))
+	huma.Register(api, op, func(ctx context.Context, in *struct{ WorkspacePath }) (*struct{}, error) {
+		return nil, s.fail(ctx, do(ctx, in.WorkspacePath))
 	})
 }
 
@@ -132,7 +133,7 @@ func (s *service) registerOpen(api huma.API) {
 	op := operation("open-workspace", http.MethodPost, workspacesPath+"/{workspace_id}:open", "Make a one-time address that leads into the IDE", "Workspaces", http.StatusOK)
 	op.Description = "The address works once, for a minute, in any client that follows redirects and keeps cookies."
 	huma.Register(api, op, func(ctx context.Context, in *struct {
-		workspacePath
+		WorkspacePath
 		Body *OpenInput `required:"false"`
 	}) (*struct{ Body Link }, error) {
 		view, err := s.Presenter.Manager.Get(callerOf(ctx), in.owner(), in.id())

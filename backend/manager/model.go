@@ -66,6 +66,9 @@ func (m *Manager) remove(e *entry) {
 // publish computes what surfaces show of an entry and tells them if it is news. The caller holds the lock.
 func (m *Manager) publish(e *entry) {
 	defer e.notifyWaiters()
+	if e.removed {
+		return // a worker that lets go must not bring it back
+	}
 	view := m.view(e)
 	if e.published != nil && sameView(e.published, view) {
 		return
@@ -145,7 +148,7 @@ func sameView(a, b *workspace.Workspace) bool {
 // observe applies what the engine says of a workspace's container, unless something newer is known. The caller holds
 // the lock.
 func (m *Manager) observe(e *entry, observed *workspace.Observed) {
-	if observed != nil && (observed.Handle == e.gone || outdated(e.observed, observed)) {
+	if observed != nil && (observed.Handle == e.gone || outdated(e.record, e.observed, observed)) {
 		return
 	}
 	m.changes++
@@ -154,11 +157,14 @@ func (m *Manager) observe(e *entry, observed *workspace.Observed) {
 	m.judge(e)
 }
 
-// outdated reports whether news of a container is older than what is known of the same container: the answer to a call
-// and an event about the same thing can overtake each other.
-func outdated(known, news *workspace.Observed) bool {
-	if known == nil || known.Handle != news.Handle {
+// outdated reports whether news is older than what is known: the answer to a call and an event about the same thing can
+// overtake each other, and events about a container that was replaced can come when its successor runs.
+func outdated(record workspace.Record, known, news *workspace.Observed) bool {
+	if known == nil {
 		return false
+	}
+	if known.Handle != news.Handle {
+		return known.UID == record.UID && (news.UID != record.UID || news.Attempt < known.Attempt)
 	}
 	if !known.StartedAt.Equal(news.StartedAt) {
 		return known.StartedAt.After(news.StartedAt)

@@ -180,10 +180,10 @@ func staleness(record workspace.Record, observed *workspace.Observed, deployment
 	switch {
 	case observed.UID != record.UID:
 		return "its container belongs to an earlier workspace of the same id"
-	case observed.Attempt != record.Attempt:
-		return "it was started anew"
 	case observed.Fingerprint != deployment.Fingerprint:
 		return fmt.Sprintf("its image should be %s", record.Spec.Image)
+	case observed.Attempt != record.Attempt:
+		return "it was started anew"
 	}
 	return ""
 }

@@ -394,16 +394,16 @@ func (m *Manager) collectLog(e *entry) {
 	if e.observed == nil || m.running == nil {
 		return
 	}
-	outcome, ctx := e.record.Outcome, m.running
+	id, outcome, ctx := e.record.ID, e.record.Outcome, m.running
 	m.workers.Add(1)
 	go func() {
 		defer m.workers.Done()
-		text := m.readLog(ctx, e.record.ID)
+		text := m.readLog(ctx, id)
 		if len(text) == 0 {
 			return
 		}
-		if err := m.Store.PutLog(ctx, e.record.ID, text); err != nil {
-			m.Log.Warn("log not kept", "id", e.record.ID, "error", err)
+		if err := m.Store.PutLog(ctx, id, text); err != nil {
+			m.Log.Warn("log not kept", "id", id, "error", err)
 		}
 		m.mu.Lock()
 		defer m.mu.Unlock()

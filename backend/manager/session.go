@@ -165,8 +165,8 @@ func (m *Manager) apply(change workspace.Change) {
 	case workspace.ChangeObserved:
 		m.observe(e, change.Observed)
 	case workspace.ChangeGone:
-		e.gone = change.Handle
-		if e.observed == nil || e.observed.Handle == change.Handle {
+		if e.observed != nil && e.observed.Handle == change.Handle {
+			e.gone = change.Handle
 			m.observe(e, nil)
 		}
 	case workspace.ChangeOOM:

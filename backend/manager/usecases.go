@@ -393,8 +393,11 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 			}
 		}
 		replaces := after.Image != before.Image || after.Profile != before.Profile
-		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil && record.Previous == nil {
-			record.Previous = &before
+		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil {
+			record.Attempt++ // the end of the present container is wanted, and says nothing of the next one
+			if record.Previous == nil {
+				record.Previous = &before
+			}
 		}
 		record.Spec = after
 		record.Notice = ""

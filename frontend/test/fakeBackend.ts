@@ -151,7 +151,6 @@ async function answer(backend: FakeBackend, token: string, request: http.Incomin
 /** The backend as Wails would bind it. */
 export function bind(backend: FakeBackend): { app: DesktopApp; runtime: DesktopRuntime } {
   const listeners = new Map<string, (data: unknown) => void>();
-  let streams = 0;
   // Wails rejects with what the error formatter made of an error.
   const bound = <T>(work: () => T): Promise<T> =>
     new Promise((resolve, reject) => {
@@ -189,16 +188,14 @@ export function bind(backend: FakeBackend): { app: DesktopApp; runtime: DesktopR
         return `last ${lines} lines
 `;
       }),
-    FollowLogs: (id, lines) =>
+    FollowLogs: (name, id, lines) =>
       bound(() => {
         backend.find(id);
-        streams += 1;
-        const name = `lab:logs:${streams}`;
-        const stream = { write: (text: string) => listeners.get(name)?.(text), end: () => listeners.get(name)?.(null) };
-        streamOf.set(String(streams), stream);
+        const tell = (data: unknown): unknown => listeners.get(`lab:logs:${name}`)?.(data);
+        const stream = { write: (text: string) => tell(text), end: () => tell({}) };
+        streamOf.set(name, stream);
         backend.logFollowers.add(stream);
-        setTimeout(() => stream.write(`last ${lines} lines\n`));
-        return String(streams);
+        stream.write(`last ${lines} lines\n`); // at once: the page listens before it calls
       }),
     StopLogs: (stream) =>
       bound(() => {

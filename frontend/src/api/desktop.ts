@@ -23,7 +23,7 @@ export interface DesktopApp {
   DeleteVolume: (name: string) => Promise<void>;
   VolumeUsage: (name: string) => Promise<Usage>;
   Logs: (id: string, lines: number) => Promise<string>;
-  FollowLogs: (id: string, lines: number) => Promise<string>;
+  FollowLogs: (stream: string, id: string, lines: number) => Promise<void>;
   StopLogs: (stream: string) => Promise<void>;
   Subscribe: () => Promise<void>;
   Rendered: (report: { route: string; workspaces: RenderedWorkspace[] }) => Promise<void>;
@@ -63,34 +63,25 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
 
     logs: (id, lines) => call(app.Logs(id, lines)),
     followLogs: (id, lines, listener) => {
-      let stopped = false;
-      let stop = (): void => {
-        stopped = true;
+      const stream = nextStream();
+      const unlisten = runtime.EventsOn(`lab:logs:${stream}`, (data) => {
+        if (typeof data === 'string') {
+          listener.onText(data);
+          return;
+        }
+        unlisten();
+        const error = isObject(data) ? data.error : undefined;
+        if (error === undefined) listener.onEnd();
+        else listener.onEnd(errorOfBinding(error));
+      });
+      app.FollowLogs(stream, id, lines).catch((reason: unknown) => {
+        unlisten();
+        listener.onEnd(errorOfBinding(reason));
+      });
+      return () => {
+        unlisten();
+        void app.StopLogs(stream);
       };
-      app.FollowLogs(id, lines).then(
-        (stream) => {
-          if (stopped) {
-            void app.StopLogs(stream);
-            return;
-          }
-          const unlisten = runtime.EventsOn(`lab:logs:${stream}`, (chunk) => {
-            if (typeof chunk === 'string') {
-              listener.onText(chunk);
-            } else {
-              unlisten();
-              listener.onEnd();
-            }
-          });
-          stop = () => {
-            unlisten();
-            void app.StopLogs(stream);
-          };
-        },
-        (reason: unknown) => {
-          if (!stopped) listener.onEnd(errorOfBinding(reason));
-        },
-      );
-      return () => stop();
     },
 
     volumes: () => call(app.Volumes()),
@@ -109,6 +100,14 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
     reportRendered: (route, workspaces) => void app.Rendered({ route, workspaces }),
     openExternal: (address) => void app.OpenExternal(address),
   };
+}
+
+let streams = 0;
+
+/** A name that no other page of this window has chosen, one before a reload included. */
+function nextStream(): string {
+  streams += 1;
+  return `${Date.now().toString(36)}-${streams}`;
 }
 
 async function call<T>(answer: Promise<T>): Promise<T> {

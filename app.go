@@ -1,0 +1,422 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	goruntime "runtime"
+	"sync"
+	"time"
+
+	"github.com/pkg/browser"
+	"github.com/wailsapp/wails/v2"
+	"github.com/wailsapp/wails/v2/pkg/options"
+	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
+	"github.com/wailsapp/wails/v2/pkg/options/linux"
+	"github.com/wailsapp/wails/v2/pkg/runtime"
+
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/server"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// App is what the window's page can call: every use case of the manager as a bound method, and events for what changes.
+// All methods are safe for concurrent use; Wails calls each from a goroutine of its own. A returned error reaches the
+// page as {code, detail}.
+//
+// Only pages of the binary itself may reach these methods: the window never loads or frames a workspace, because on
+// Linux a frame of another origin can call bindings too (facts on Wails, section 3.4).
+type App struct {
+	log    *slog.Logger
+	report string // file for what the page shows; "" = nobody wants to know
+
+	ready  chan struct{} // closed when the manager answers
+	server *server.Server
+
+	mu      sync.Mutex
+	ctx     context.Context // Wails' context, for its events
+	streams map[string]context.CancelFunc
+	follow  context.CancelFunc
+}
+
+func newApp(log *slog.Logger, report string) *App {
+	return &App{log: log, report: report, ready: make(chan struct{}), streams: map[string]context.CancelFunc{}}
+}
+
+// Rendered is what a page reports that it shows.
+type Rendered struct {
+	Route      string              `json:"route"`
+	Workspaces []RenderedWorkspace `json:"workspaces"`
+}
+
+// RenderedWorkspace is one row that a page shows.
+type RenderedWorkspace struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	State string `json:"state"`
+}
+
+const (
+	eventChannel = "lab:event"
+	logChannel   = "lab:logs:"
+	callTimeout  = 5 * time.Minute // a delete waits for its container
+	maxStreams   = 64              // logs that pages follow at once
+)
+
+// openWindow shows the window and returns when it is closed. start brings the manager up; its error is shown in the
+// window instead of a silent exit.
+func openWindow(app *App, assets assetserver.Options, start func(context.Context) (*server.Server, error)) error {
+	var startErr error
+	return wails.Run(&options.App{
+		Title:     "Workspaces",
+		Width:     1280,
+		Height:    840,
+		MinWidth:  360,
+		MinHeight: 480,
+		// The paper of the light theme, so that the window does not flash while the page loads.
+		BackgroundColour: options.NewRGB(0xFB, 0xFA, 0xF8),
+		AssetServer:      &assets,
+		Linux:            &linux.Options{ProgramName: "lab-workspace-manager"},
+		SingleInstanceLock: &options.SingleInstanceLock{
+			UniqueId: "lab-workspace-manager",
+			OnSecondInstanceLaunch: func(options.SecondInstanceData) {
+				runtime.WindowUnminimise(app.ctx)
+				runtime.Show(app.ctx)
+			},
+		},
+		ErrorFormatter: formatError,
+		Bind:           []any{app},
+		OnStartup: func(ctx context.Context) {
+			app.mu.Lock()
+			app.ctx = ctx
+			app.mu.Unlock()
+			app.server, startErr = start(ctx)
+			if startErr != nil {
+				showStartError(ctx, startErr)
+				runtime.Quit(ctx)
+				return
+			}
+			close(app.ready)
+		},
+		OnShutdown: func(context.Context) { app.stopStreams() },
+	})
+}
+
+func showStartError(ctx context.Context, err error) {
+	_, _ = runtime.MessageDialog(ctx, runtime.MessageDialogOptions{
+		Type: runtime.ErrorDialog, Title: "Workspaces cannot start", Message: workspace.MessageOf(err),
+	})
+}
+
+// formatError turns an error into what the page rejects with.
+func formatError(err error) any {
+	return map[string]string{"code": string(workspace.CodeOf(err)), "detail": workspace.MessageOf(err), "hint": workspace.HintOf(err)}
+}
+
+// use waits until the manager answers and returns what a method needs.
+func (a *App) use() (*server.Server, manager.Caller, context.Context, context.CancelFunc) {
+	<-a.ready
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	return a.server, a.server.Owner(), ctx, cancel
+}
+
+// Me tells who works at this desktop.
+func (a *App) Me() api.User {
+	_, caller, _, done := a.use()
+	defer done()
+	return api.User{ID: string(caller.User)}
+}
+
+// Config tells what a create dialog needs.
+func (a *App) Config() api.Config {
+	srv, _, _, done := a.use()
+	defer done()
+	return srv.Presenter.Config()
+}
+
+// Host tells of the engine, its machine and the limits.
+func (a *App) Host() api.Host {
+	srv, _, _, done := a.use()
+	defer done()
+	return srv.Presenter.Host()
+}
+
+// Images lists the images that are offered.
+func (a *App) Images() ([]api.Image, error) {
+	srv, _, ctx, done := a.use()
+	defer done()
+	return srv.Presenter.Images(ctx)
+}
+
+// List lists the workspaces, sorted by creation.
+func (a *App) List() ([]api.Workspace, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Workspaces(caller, caller.User)
+}
+
+// Get returns one workspace.
+func (a *App) Get(id string) (api.Workspace, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return shown(srv)(srv.Manager.Get(caller, caller.User, workspace.ID(id)))
+}
+
+// Create creates a workspace and, unless asked otherwise, starts it.
+func (a *App) Create(input api.WorkspaceInput) (api.Workspace, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return shown(srv)(srv.Manager.Create(ctx, caller, caller.User, input.Request()))
+}
+
+// Update changes a workspace.
+func (a *App) Update(id string, update api.WorkspaceUpdate) (api.Workspace, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return shown(srv)(srv.Manager.Update(ctx, caller, caller.User, workspace.ID(id), update.Request()))
+}
+
+// shown turns what the manager answers into what the page shows.
+func shown(srv *server.Server) func(*workspace.Workspace, error) (api.Workspace, error) {
+	return func(view *workspace.Workspace, err error) (api.Workspace, error) {
+		if err != nil {
+			return api.Workspace{}, err
+		}
+		return srv.Presenter.Workspace(view), nil
+	}
+}
+
+// Start starts a workspace that is stopped or has ended.
+func (a *App) Start(id string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.Start(ctx, caller, caller.User, workspace.ID(id))
+}
+
+// Stop stops a workspace, or calls its start off.
+func (a *App) Stop(id string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.Stop(ctx, caller, caller.User, workspace.ID(id))
+}
+
+// Restart replaces the container of a workspace.
+func (a *App) Restart(id string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.Restart(ctx, caller, caller.User, workspace.ID(id))
+}
+
+// Delete deletes a workspace and, only if asked, its files.
+func (a *App) Delete(id string, deleteVolumes bool) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.Delete(ctx, caller, caller.User, workspace.ID(id), deleteVolumes)
+}
+
+// Open opens a workspace in the system's browser and returns the one-time address, for a page that wants to show it.
+func (a *App) Open(id string) (string, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	view, err := srv.Manager.Get(caller, caller.User, workspace.ID(id))
+	if err != nil {
+		return "", err
+	}
+	link, err := srv.Link(ctx, view, browserAddress())
+	if err != nil {
+		return "", err
+	}
+	return link.URL, openInBrowser(link.URL)
+}
+
+// browserAddress is the kind of address that the system's browser takes. Chrome, Edge and Firefox know names below
+// localhost without asking the system; Safari asks it.
+func browserAddress() string {
+	if goruntime.GOOS == "darwin" {
+		return ""
+	}
+	return "host"
+}
+
+// OpenExternal opens a web address in the system's browser.
+func (a *App) OpenExternal(address string) error { return openInBrowser(address) }
+
+// openInBrowser opens web addresses only: anything else could start programs.
+func openInBrowser(address string) error {
+	parsed, err := url.Parse(address)
+	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") {
+		return workspace.Invalid("url", "Only web addresses can be opened.")
+	}
+	if err := browser.OpenURL(parsed.String()); err != nil {
+		return &workspace.Error{Code: workspace.CodeUnavailable, Message: "No browser could be opened.", Hint: "Open this address yourself: " + address, Err: err}
+	}
+	return nil
+}
+
+// Usage measures the files of a workspace.
+func (a *App) Usage(id string) (api.Usage, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	usage, err := srv.Manager.Usage(ctx, caller, caller.User, workspace.ID(id))
+	return api.UsageOf(usage), err
+}
+
+// Volumes lists the volumes, those of deleted workspaces among them.
+func (a *App) Volumes() ([]api.Volume, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Volumes(caller, caller.User)
+}
+
+// DeleteVolume deletes a kept volume and the files in it for good.
+func (a *App) DeleteVolume(name string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.DeleteVolume(ctx, caller, caller.User, name)
+}
+
+// VolumeUsage measures a volume.
+func (a *App) VolumeUsage(name string) (api.Usage, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	usage, err := srv.Manager.VolumeUsage(ctx, caller, caller.User, name)
+	return api.UsageOf(usage), err
+}
+
+// Subscribe sends the present state and then every change as events on "lab:event". A page that loads anew subscribes
+// anew; the subscription before ends.
+func (a *App) Subscribe() {
+	srv, caller, _, done := a.use()
+	done()
+	ctx, cancel := context.WithCancel(context.Background())
+	a.mu.Lock()
+	if a.follow != nil {
+		a.follow()
+	}
+	a.follow = cancel
+	window := a.ctx
+	a.mu.Unlock()
+	go func() {
+		err := srv.Presenter.Follow(ctx, caller, caller.User, func(event api.Event) error {
+			emit(window, eventChannel, event)
+			return ctx.Err()
+		})
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("events ended", "error", err)
+		}
+	}()
+}
+
+// emit sends an event as the same JSON that the HTTP API sends. Wails encodes values itself, but without the names that
+// custom encoders give them; decoded JSON has no such traps.
+func emit(window context.Context, channel string, value any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return // every value is plain; there is nothing that cannot be encoded
+	}
+	runtime.EventsEmit(window, channel, json.RawMessage(text))
+}
+
+// Logs returns the last lines of a workspace's log.
+func (a *App) Logs(id string, lines int) (string, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	var text writeString
+	err := srv.Manager.Logs(ctx, caller, caller.User, workspace.ID(id), lines, false, &text)
+	return string(text), err
+}
+
+type writeString []byte
+
+func (w *writeString) Write(p []byte) (int, error) {
+	*w = append(*w, p...)
+	return len(p), nil
+}
+
+// FollowLogs sends the last lines of a log and what comes as events on "lab:logs:<stream>": texts, and at the end an
+// object that carries the error, if there was one. The page chooses the name of the stream and listens before it calls,
+// or it would miss what is sent first.
+func (a *App) FollowLogs(stream, id string, lines int) error {
+	srv, caller, _, done := a.use()
+	done()
+	ctx, cancel := context.WithCancel(context.Background())
+	a.mu.Lock()
+	if _, taken := a.streams[stream]; taken || len(a.streams) >= maxStreams {
+		a.mu.Unlock()
+		cancel()
+		return workspace.Errorf(workspace.CodeConflict, "Too many logs are followed at once. Close one of them.")
+	}
+	a.streams[stream] = cancel
+	window := a.ctx
+	a.mu.Unlock()
+	channel := logChannel + stream
+	go func() {
+		defer a.StopLogs(stream)
+		err := srv.Manager.Logs(ctx, caller, caller.User, workspace.ID(id), lines, true, emitter{window: window, channel: channel})
+		if ctx.Err() == nil {
+			runtime.EventsEmit(window, channel, endOf(err))
+		}
+	}()
+	return nil
+}
+
+// endOf is the last event of a stream.
+func endOf(err error) map[string]any {
+	if err == nil {
+		return map[string]any{}
+	}
+	return map[string]any{"error": formatError(err)}
+}
+
+// emitter is a writer whose text goes to the page.
+type emitter struct {
+	window  context.Context
+	channel string
+}
+
+var _ io.Writer = emitter{}
+
+func (e emitter) Write(p []byte) (int, error) {
+	runtime.EventsEmit(e.window, e.channel, string(p))
+	return len(p), nil
+}
+
+// StopLogs ends a stream of FollowLogs.
+func (a *App) StopLogs(stream string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cancel, open := a.streams[stream]; open {
+		cancel()
+		delete(a.streams, stream)
+	}
+}
+
+func (a *App) stopStreams() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.follow != nil {
+		a.follow()
+	}
+	for stream, cancel := range a.streams {
+		cancel()
+		delete(a.streams, stream)
+	}
+}
+
+// Rendered hears what the page shows. It changes nothing; the smoke test of the window reads it.
+func (a *App) Rendered(report Rendered) error {
+	if a.report == "" {
+		return nil
+	}
+	text, err := json.Marshal(report)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock() // reports come from goroutines of their own, and must not mix
+	defer a.mu.Unlock()
+	return os.WriteFile(a.report, append(text, '\n'), 0o600)
+}

@@ -1,0 +1,291 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"lab-workspace-manager/backend/access"
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/auth"
+	"lab-workspace-manager/backend/config"
+	"lab-workspace-manager/backend/engine/docker"
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Options are what a Server is made of. Loaded and Log are required.
+type Options struct {
+	Loaded  config.Loaded
+	Version string
+	Log     *slog.Logger
+	// API serves the HTTP API and the pages of Frontend. The window needs neither: it opens no port but that of the access
+	// proxy, which browsers reach workspaces by.
+	API      bool
+	Frontend fs.FS
+}
+
+// Server is a running program without its surface: the window calls Manager and Presenter, browsers come by HTTP.
+type Server struct {
+	Manager   *manager.Manager
+	Presenter *api.Presenter
+
+	log      *slog.Logger
+	instance *instance
+	engine   *docker.Engine
+	proxy    *access.Proxy
+	owner    *auth.Owner // nil without API
+	access   *listener
+	api      *listener // nil without API
+	resolves hostProbe
+}
+
+// New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
+// is promised. Nothing is served before Run. CodeConflict when the state folder or a port is in use.
+func New(ctx context.Context, options Options) (srv *Server, err error) {
+	instance, err := openInstance(ctx, options.Loaded.Folders)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{log: options.Log, instance: instance}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	token, err := auth.OpenToken(options.Loaded.Folders.TokenFile())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.makeManager(ctx, options); err != nil {
+		return nil, err
+	}
+	if err := s.makeAccess(options, token); err != nil {
+		return nil, err
+	}
+	s.Presenter = &api.Presenter{
+		Manager: s.Manager,
+		Product: api.Product{Name: "lab-workspace-manager", Version: options.Version},
+		Access:  api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix},
+	}
+	if options.API {
+		if err := s.makeAPI(options, token); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) makeManager(ctx context.Context, options Options) error {
+	settings := options.Loaded.Config
+	engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
+	if err != nil {
+		return err
+	}
+	s.engine = engine
+	catalog := make([]manager.CatalogImage, len(settings.Images))
+	for i, offered := range settings.Images {
+		catalog[i] = manager.CatalogImage(offered)
+	}
+	s.Manager, err = manager.New(ctx, manager.Options{
+		Engine: engine, Store: s.instance.store, Namespace: s.instance.namespace(),
+		Limits: settings.Limits, Profiles: settings.Profiles, Catalog: catalog, Log: options.Log,
+	})
+	return err
+}
+
+func (s *Server) makeAccess(options Options, token auth.Token) error {
+	var err error
+	s.proxy, err = access.New(access.Options{
+		Resolver: resolver{s.Manager}, Key: []byte(token), Instance: s.instance.id, Problem: api.WriteProblem,
+		HostSuffix: hostSuffix, Hosts: options.Loaded.Config.Server.AllowedHosts, Log: options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	address, movable := options.Loaded.Config.Server.Access()
+	s.access, err = listen(address, movable, "the access proxy (server.access_listen)", newAccessServer(s.proxy, options.Log))
+	return err
+}
+
+func (s *Server) makeAPI(options Options, token auth.Token) error {
+	settings := options.Loaded.Config.Server
+	var err error
+	s.owner, err = auth.NewOwner(auth.OwnerOptions{
+		User: s.instance.owner, Token: token, Instance: s.instance.id, Problem: api.WriteProblem, Log: options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	guard, err := auth.NewGuard(auth.GuardOptions{
+		Problem: api.WriteProblem, Hosts: settings.AllowedHosts, Origins: settings.AllowedOrigins, Log: options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	handler := guard.Wrap(s.owner.Sessions(s.routes(options.Frontend)))
+	s.api, err = listen(settings.Listen, false, "API and pages (server.listen, PORT)", newAPIServer(handler, options.Log))
+	return err
+}
+
+// Owner is on whose behalf the window acts.
+func (s *Server) Owner() manager.Caller { return manager.Caller{User: s.instance.owner} }
+
+// Greet tells where the pages are, with a link that logs one browser in, and how somebody who sits elsewhere gets there.
+func (s *Server) Greet(w io.Writer) {
+	port, accessPort := s.api.port(), s.access.port()
+	host := s.api.host()
+	_, _ = fmt.Fprintf(w, "\nWorkspaces are here:\n\n  http://%s/enter?code=%s\n\n", net.JoinHostPort(host, fmt.Sprint(port)), s.owner.NewCode())
+	_, _ = fmt.Fprintln(w, "The link logs one browser in, once, within ten minutes. Later the page asks for the token:")
+	_, _ = fmt.Fprintln(w, "`lab-workspace-manager token show` prints it.")
+	if here, err := os.Hostname(); err == nil {
+		_, _ = fmt.Fprintf(w, "\nYou sit elsewhere? Run this there first, and use the same link:\n\n  ssh -L %d:127.0.0.1:%d -L %d:127.0.0.1:%d %s@%s\n\n",
+			port, port, accessPort, accessPort, loginName(), here)
+	}
+}
+
+// Run serves until ctx ends, then lets requests finish, ends the manager and gives up the state folder. Workspaces go on.
+func (s *Server) Run(ctx context.Context) error {
+	defer func() { s.log.Info("ended; workspaces go on") }()
+	managing, stopManaging := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopManaging()
+	var running sync.WaitGroup
+	running.Go(func() { s.Manager.Run(managing) })
+
+	failed := make(chan error, 2)
+	for _, l := range s.listeners() {
+		go func() { failed <- l.serve() }()
+	}
+	s.log.Info("serving", "access", s.access.address(), "owner", s.instance.owner, "state", s.instance.id)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.proxy.Close()
+	for _, l := range s.listeners() {
+		err = errors.Join(err, l.shutdown())
+	}
+	stopManaging()
+	running.Wait()
+	return errors.Join(err, s.close())
+}
+
+func (s *Server) listeners() []*listener {
+	if s.api == nil {
+		return []*listener{s.access}
+	}
+	return []*listener{s.access, s.api}
+}
+
+// close gives up what New took, as far as it got.
+func (s *Server) close() error {
+	var errs []error
+	if s.access != nil {
+		errs = append(errs, s.access.close())
+	}
+	if s.api != nil {
+		errs = append(errs, s.api.close())
+	}
+	if s.engine != nil {
+		errs = append(errs, s.engine.Close())
+	}
+	errs = append(errs, s.instance.close())
+	return errors.Join(errs...)
+}
+
+// resolver shows the manager's workspaces to the access proxy.
+type resolver struct{ manager *manager.Manager }
+
+var _ access.Resolver = resolver{}
+
+func (r resolver) Resolve(id workspace.ID) (access.Target, error) {
+	route, err := r.manager.Route(id)
+	if err != nil {
+		return access.Target{}, err
+	}
+	view := route.Workspace
+	return access.Target{
+		Owner: view.Record.Owner, ID: view.Record.ID, UID: view.Record.UID, DisplayName: view.Record.Spec.DisplayName,
+		Status: view.Status, Reason: view.Reason, Endpoint: route.Endpoint, AccessPath: route.AccessPath,
+		SecretHeaderName: route.SecretHeaderName, SecretHeaderValue: route.SecretHeaderValue, Progress: view.Steps,
+	}, nil
+}
+
+// Start is what a visit to a stopped workspace does. Who comes with the workspace's cookie acts for its owner.
+func (r resolver) Start(ctx context.Context, owner workspace.Owner, id workspace.ID) error {
+	return r.manager.Start(ctx, manager.Caller{User: owner}, owner, id)
+}
+
+// Link makes a one-time address of a workspace for a browser on this machine. address is "host", "loopback", or "" to
+// let the server choose.
+func (s *Server) Link(ctx context.Context, view *workspace.Workspace, address string) (api.Link, error) {
+	return s.link(ctx, view, address, "127.0.0.1")
+}
+
+// link makes a one-time address for a browser that reached us by the host name. Only where that is a loopback name do
+// hosts of the workspace's own lead to this machine.
+func (s *Server) link(ctx context.Context, view *workspace.Workspace, address, host string) (api.Link, error) {
+	switch {
+	case address == "" && isLoopback(host) && s.resolves.ask(ctx, string(view.Record.ID)+"."+hostSuffix):
+		address = "host"
+	case address == "" || (address == "host" && !isLoopback(host)):
+		address = "loopback"
+	}
+	base := "http://" + net.JoinHostPort(host, fmt.Sprint(s.access.port()))
+	url, expires, err := s.proxy.Link(view.Record.Owner, view.Record.ID, address, base)
+	return api.Link{URL: url, ExpiresAt: expires}, err
+}
+
+// hostSuffix is below what workspaces have hosts of their own. Browsers take it to be this machine.
+const hostSuffix = "localhost"
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// hostProbe remembers for a while whether the system's own resolver knows names below localhost. Browsers do without it,
+// scripts do not. The zero value is ready to use.
+type hostProbe struct {
+	mu    sync.Mutex
+	until time.Time
+	known bool
+}
+
+const (
+	probeLasts   = time.Minute
+	probeTimeout = 200 * time.Millisecond
+)
+
+func (p *hostProbe) ask(ctx context.Context, name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.until) {
+		return p.known
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, name)
+	p.known = err == nil && len(addresses) > 0 && isLoopback(addresses[0])
+	p.until = time.Now().Add(probeLasts)
+	return p.known
+}
+
+func newAPIServer(handler http.Handler, log *slog.Logger) *http.Server {
+	server := newHTTPServer(handler, log)
+	server.ReadTimeout = apiReadTimeout
+	return server
+}
+
+func newAccessServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return newHTTPServer(handler, log) // no ReadTimeout: uploads into a workspace may take hours
+}

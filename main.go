@@ -1,0 +1,168 @@
+// Command lab-workspace-manager lets each user spawn machine-learning workspaces in containers, inside limits that a
+// configuration file sets: as a desktop window (the default), as a headless server (--serve), or from scripts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
+
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/config"
+	"lab-workspace-manager/backend/server"
+	"lab-workspace-manager/backend/workspace"
+	"lab-workspace-manager/frontend"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+// commandLine is everything that can be said on the command line.
+type commandLine struct {
+	Config string `help:"Configuration file; by default config.toml in the configuration folder, if it is there." placeholder:"FILE" type:"path"`
+
+	Run     runCommand     `cmd:"" default:"withargs" hidden:""`
+	Images  imagesCommand  `cmd:"" help:"Workspace images."`
+	Token   tokenCommand   `cmd:"" help:"The owner's token."`
+	OpenAPI openapiCommand `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// runCommand opens the window or serves.
+type runCommand struct {
+	Serve       bool   `help:"Serve the HTTP API and the web page instead of opening a window."`
+	PrintConfig bool   `help:"Print every setting with where it came from, and end."`
+	WindowTest  string `hidden:"" help:"Write what the window shows to this file; for tests." placeholder:"FILE"`
+}
+
+type imagesCommand struct {
+	Build struct {
+		Name  string `arg:"" help:"Image to build." default:"workspace-minimal"`
+		Force bool   `help:"Build it even if it is here."`
+	} `cmd:"" help:"Build a workspace image that comes with the program."`
+}
+
+type tokenCommand struct {
+	Show   struct{} `cmd:"" help:"Print the token."`
+	Rotate struct{} `cmd:"" help:"Replace the token; every session ends."`
+}
+
+type (
+	openapiCommand struct{}
+	versionCommand struct{}
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "lab-workspace-manager: "+sentenceOf(err))
+		os.Exit(1)
+	}
+}
+
+// sentenceOf says what went wrong and what to do about it, without a stack of causes that only the log needs.
+func sentenceOf(err error) string {
+	if _, coded := errors.AsType[*workspace.Error](err); !coded {
+		return err.Error()
+	}
+	sentence := workspace.MessageOf(err)
+	if hint := workspace.HintOf(err); hint != "" {
+		sentence += " " + hint
+	}
+	return sentence
+}
+
+// run parses the command line and does what it says. Tests call it like a shell would.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var cli commandLine
+	parser, err := kong.New(&cli,
+		kong.Name("lab-workspace-manager"),
+		kong.Description("Workspaces for machine learning, in containers. Without arguments it opens its window."),
+		kong.Writers(stdout, stderr),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	if command.Command() == "version" {
+		_, err := fmt.Fprintln(stdout, version)
+		return err
+	}
+	if command.Command() == "openapi" {
+		document, err := api.OpenAPI()
+		if err == nil {
+			_, err = stdout.Write(append(document, '\n'))
+		}
+		return err
+	}
+	loaded, err := config.Load(config.LoadOptions{File: cli.Config})
+	if err != nil {
+		return err
+	}
+	switch command.Command() {
+	case "images build <name>", "images build":
+		return server.BuildImage(ctx, loaded, cli.Images.Build.Name, cli.Images.Build.Force, stdout)
+	case "token show":
+		return server.ShowToken(loaded, stdout)
+	case "token rotate":
+		return server.RotateToken(loaded, stdout)
+	}
+	switch {
+	case cli.Run.PrintConfig:
+		return loaded.Print(stdout)
+	case cli.Run.Serve:
+		return serve(ctx, loaded, stdout, stderr)
+	case !hasWindow:
+		return errors.New("this program was built without a window. Run it with --serve and open the link it prints, or build it with `make build`")
+	}
+	return desktop(ctx, loaded, cli.Run.WindowTest, stderr)
+}
+
+func newLog(loaded config.Loaded, w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: loaded.Config.LogLevel}))
+}
+
+// serve runs the headless server until ctx ends.
+func serve(ctx context.Context, loaded config.Loaded, stdout, stderr io.Writer) error {
+	srv, err := server.New(ctx, server.Options{
+		Loaded: loaded, Frontend: frontend.Assets(), Version: version, Log: newLog(loaded, stderr), API: true,
+	})
+	if err != nil {
+		return err
+	}
+	srv.Greet(stdout)
+	return srv.Run(ctx)
+}
+
+// desktop runs the window until it is closed.
+func desktop(ctx context.Context, loaded config.Loaded, report string, stderr io.Writer) error {
+	log := newLog(loaded, stderr)
+	app := newApp(log, report)
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	start := func(context.Context) (*server.Server, error) {
+		srv, err := server.New(ctx, server.Options{Loaded: loaded, Version: version, Log: log})
+		if err != nil {
+			ended <- nil
+			return nil, err
+		}
+		go func() { ended <- srv.Run(ctx) }()
+		return srv, nil
+	}
+	err := openWindow(app, assetserver.Options{Assets: frontend.Assets()}, start)
+	stop()
+	return errors.Join(err, <-ended)
+}
