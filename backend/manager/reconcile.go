@@ -346,14 +346,24 @@ func (m *Manager) takePlace(ctx context.Context, e *entry, step workspace.Step, 
 		if place.release != nil {
 			return nil
 		}
-		release, err := m.starts.enter(ctx, func(position int) { m.queued(e, step, position) })
+		waits := true // guarded by m.mu: news of the queue can come when its end has been reached
+		release, err := m.starts.enter(ctx, func(position int) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if waits {
+				m.queued(e, step, position)
+			}
+		})
+		m.mu.Lock()
+		waits = false
+		if err == nil {
+			e.phase = string(step.Kind)
+		}
+		m.mu.Unlock()
 		if err != nil {
 			return err
 		}
 		place.release = release
-		m.mu.Lock()
-		e.phase = string(step.Kind)
-		m.mu.Unlock()
 	case workspace.StepAnswers:
 		if place.release != nil {
 			time.AfterFunc(bootShare, place.release)
@@ -364,10 +374,8 @@ func (m *Manager) takePlace(ctx context.Context, e *entry, step workspace.Step, 
 	return nil
 }
 
-// queued shows a workspace's position among the starts that wait.
+// queued shows a workspace's position among the starts that wait. The caller holds the lock.
 func (m *Manager) queued(e *entry, step workspace.Step, position int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	e.phase = workspace.PhaseQueued
 	e.steps = e.steps.report(step.Kind, workspace.Progress{Detail: fmt.Sprintf("waits for its turn, position %d", position)})
 	m.publish(e)
