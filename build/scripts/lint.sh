@@ -17,6 +17,7 @@ lint_go() {
 lint_frontend() {
 	install_frontend_packages
 	npm --prefix frontend run --silent lint
+	npm --prefix frontend run --silent api:check
 }
 
 lint_scripts() {

@@ -876,7 +876,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -905,7 +908,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Name of the volume. */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -932,7 +940,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Name of the volume. */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -961,7 +974,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1041,7 +1057,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1074,7 +1093,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1106,7 +1130,12 @@ export interface operations {
                 delete_volumes?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1133,7 +1162,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1171,7 +1205,12 @@ export interface operations {
                 follow?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1200,7 +1239,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: {
@@ -1233,7 +1277,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1260,7 +1309,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1287,7 +1341,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1314,7 +1373,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;

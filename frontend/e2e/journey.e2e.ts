@@ -1,0 +1,306 @@
+// The ways people go, from the printed link to a computed cell and to the end of a workspace.
+import { execFileSync } from 'node:child_process';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { launch, Visitor } from './browser';
+import { Program, until } from './program';
+
+let program: Program;
+let browser: Browser;
+
+beforeAll(async () => {
+  program = await Program.start();
+  browser = await launch();
+});
+afterEach(async () => {
+  await program.clear();
+});
+afterAll(async () => {
+  await browser.close();
+  await program.end();
+});
+
+/** A visitor who is logged in. */
+async function visit(options = {}): Promise<Visitor> {
+  const visitor = await Visitor.come(browser, `${program.page}?ct_token=${program.token}`, options);
+  expect(visitor.page.url()).not.toContain(program.token);
+  return visitor;
+}
+
+describe('the first run', () => {
+  test('the printed link logs in once, one click runs JupyterLab, and a cell computes', async () => {
+    const visitor = await Visitor.come(browser, program.link);
+    const { page } = visitor;
+    await page.getByRole('heading', { name: 'Your first workspace' }).waitFor();
+    await visitor.picture('first-run');
+    const lab = await visitor.opens(() => page.getByRole('button', { name: 'Start JupyterLab' }).click());
+    await page.getByRole('list', { name: 'Steps' }).waitFor();
+    await visitor.picture('start');
+
+    await lab.waitForURL(/\.localhost:\d+\/projects\//);
+    await lab.locator('.jp-LauncherCard[data-category="Notebook"]').first().click();
+    await lab.locator('.jp-Notebook .cm-content').first().click();
+    await lab.keyboard.type('print(6 * 7)');
+    await lab.keyboard.press('Shift+Enter');
+    await lab.locator('.jp-OutputArea-output', { hasText: '42' }).first().waitFor();
+    await lab.screenshot({ path: 'test-results/jupyterlab.png' });
+
+    // A terminal is another WebSocket, and shows who one is in there.
+    const who = await lab.evaluate(async () => {
+      const base = location.pathname.replace(/(\/access\/\w+).*/, '$1');
+      const xsrf = /_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? '';
+      const made = await fetch(`${base}/api/terminals`, { method: 'POST', headers: { 'X-XSRFToken': xsrf } });
+      const { name } = (await made.json()) as { name: string };
+      const socket = new WebSocket(`${location.origin.replace('http', 'ws')}${base}/terminals/websocket/${name}`);
+      return new Promise<string>((resolve) => {
+        let text = '';
+        socket.onmessage = (message) => {
+          text += String(message.data);
+          const found = /user-is-(\w+)-end/.exec(text);
+          if (found) resolve(found[1] ?? '');
+        };
+        socket.onopen = () => socket.send(JSON.stringify(['stdin', 'echo user-is-$(whoami)-end\r']));
+      });
+    });
+    expect(who).toBe('lab');
+
+    // A workspace is not to be trusted: it has an origin of its own, no way back to the page, and cannot call the API.
+    expect(await lab.evaluate(() => window.opener as unknown)).toBeNull();
+    const stolen = await lab.evaluate(
+      (address) => fetch(address, { credentials: 'include' }).then((answer) => answer.text(), (error: unknown) => String(error)),
+      `http://127.0.0.1:${program.port}/api/users/me`,
+    );
+    expect(stolen).toContain('Failed to fetch');
+
+    await page.bringToFront();
+    await page.goto(program.page);
+    await page.getByRole('listitem', { name: 'jupyterlab' }).getByText('Running').waitFor();
+    await visitor.leave();
+
+    const second = await Visitor.come(browser, program.link);
+    await second.page.getByRole('heading', { name: 'Log in to Workspaces' }).waitFor();
+    await second.leave();
+  });
+
+  test('without link and cookie the page asks for the token', async () => {
+    const visitor = await Visitor.come(browser, `${program.page}#/users/whoever/workspace?from=lab`);
+    const { page } = visitor;
+    const field = page.getByLabel('Token');
+    await field.fill('wrong');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('The token is wrong.').waitFor();
+    await visitor.picture('login');
+    await field.fill(program.token);
+    await field.press('Enter');
+    await page.getByText('These are the workspaces of whoever.').waitFor();
+    await page.getByText('Show mine').click();
+    await page.getByRole('heading', { name: 'Your first workspace' }).waitFor();
+    await visitor.leave();
+  });
+});
+
+describe('the life of a workspace', () => {
+  test('create, edit live, stop, start, delete, undo', async () => {
+    const visitor = await visit();
+    const { page } = visitor;
+    await page.getByRole('button', { name: /^New workspace/ }).click();
+    await page.getByRole('textbox', { name: 'Name' }).fill('thesis & <b>more</b> 研究');
+    await visitor.picture('create');
+    const tab = await visitor.opens(() => page.keyboard.press('Enter'));
+    await tab.waitForURL(/\.localhost:\d+\/projects\//);
+    await tab.close();
+    const made = await program.reach('thesis & <b>more</b> 研究', 'running');
+    const container = execFileSync('docker', ['inspect', '-f', '{{.Id}}', made.id]).toString();
+
+    await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
+    await page.getByLabel('Memory').fill('1');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Saved.').waitFor();
+    await visitor.picture('settings');
+    await until('the limit acts', () => {
+      const limits = execFileSync('docker', ['inspect', '-f', '{{.Id}}\n{{.HostConfig.Memory}}', made.id]).toString();
+      return Promise.resolve(limits === `${container}${1000 * 2 ** 20}\n`);
+    });
+    await page.getByRole('tab', { name: 'Overview' }).click();
+    await visitor.picture('overview');
+    await page.getByRole('tab', { name: 'Logs' }).click();
+    await page.getByLabel(/^Log of/).getByText('serve').first().waitFor();
+    await visitor.picture('logs');
+
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
+    await page.goto(program.page);
+    const row = page.getByRole('listitem', { name: 'thesis' });
+    await row.getByText('Stopped').waitFor();
+    await row.getByRole('button', { name: /^Start/ }).click();
+    await row.getByText('Running').waitFor();
+    await visitor.picture('home');
+
+    await row.getByRole('button', { name: /^More for/ }).click();
+    await visitor.picture('menu');
+    await page.getByRole('menuitem', { name: 'Delete', exact: true }).click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByRole('listitem', { name: 'thesis' }).waitFor();
+    const [back] = await program.workspaces();
+    expect(back?.storage.volume).toBe(made.storage.volume);
+    await visitor.leave();
+  });
+
+  test('files of a deleted workspace are kept, measured, used again and deleted', async () => {
+    const made = await program.create({ display_name: 'data' });
+    await program.reach('data', 'running');
+    execFileSync('docker', ['exec', made.id, 'sh', '-c', 'head -c 3000000 /dev/zero > /workspace/big']);
+    const visitor = await visit();
+    const { page } = visitor;
+    const row = page.getByRole('listitem', { name: 'data' });
+    await row.getByRole('button', { name: 'More for data' }).click();
+    await page.getByRole('menuitem', { name: 'Delete', exact: true }).click();
+    await row.waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: /kept/i }).click();
+    await page.getByRole('button', { name: 'Measure' }).click();
+    await page.getByText('3 MB').waitFor();
+    await visitor.picture('volumes');
+    await page.getByRole('button', { name: 'Delete the files of data' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('3 MB').first().waitFor();
+    await visitor.picture('delete-files');
+    await dialog.getByRole('button', { name: 'Keep' }).click();
+
+    await page.getByRole('button', { name: 'Use in a new workspace' }).click();
+    await visitor.opens(() => page.getByRole('button', { name: /^Create and open/ }).click());
+    await until('it runs again', async () => (await program.workspaces())[0]?.status === 'running');
+    const [again] = await program.workspaces();
+    expect(execFileSync('docker', ['exec', again?.id ?? '', 'ls', '/workspace']).toString()).toContain('big');
+    await visitor.leave();
+  });
+
+  test('a failed start says why, with the action that helps', async () => {
+    await program.create({ display_name: 'typo', container_image: 'lab-e2e-no-such-image:1' });
+    await program.reach('typo', 'failed');
+    const visitor = await visit();
+    const row = visitor.page.getByRole('listitem', { name: 'typo' });
+    await row.getByText('Failed').waitFor();
+    await row.getByText(/lab-e2e-no-such-image/).first().waitFor();
+    await visitor.picture('failed');
+    await visitor.leave();
+  });
+
+  test('a start can be called off', async () => {
+    const made = await program.create({ display_name: 'brief', is_stopped: true });
+    const visitor = await visit();
+    const row = visitor.page.getByRole('listitem', { name: 'brief' });
+    await row.getByRole('button', { name: 'Start brief' }).click();
+    await row.getByRole('button', { name: 'Cancel brief' }).click();
+    await row.getByText('Stopped').waitFor();
+    await until('its container is gone', () => {
+      const left = execFileSync('docker', ['ps', '-aq', '--filter', `name=^${made.id}$`]).toString();
+      return Promise.resolve(left === '');
+    });
+    await visitor.leave();
+  });
+});
+
+describe('opening', () => {
+  test('a stopped workspace that is visited shows its start and then itself; scripts do not start it', async () => {
+    const made = await program.create({ display_name: 'sleeper' });
+    await program.reach('sleeper', 'running');
+    const visitor = await visit();
+    const row = visitor.page.getByRole('listitem', { name: 'sleeper' });
+    const lab = await visitor.opens(() => row.getByRole('button', { name: 'Open sleeper' }).click());
+    await lab.locator('.jp-LauncherCard').first().waitFor();
+    await program.api('POST', `users/${made.owner}/workspace/${made.id}:stop`);
+    const answer = await lab.evaluate(() => fetch(location.pathname.replace(/(\/access\/\w+).*/, '$1/api/contents')).then((response) => response.status));
+    expect(answer).toBe(503);
+    expect((await program.workspaces())[0]?.status).toBe('stopped');
+    await lab.reload();
+    await lab.locator('.jp-LauncherCard').first().waitFor();
+    expect((await program.workspaces())[0]?.status).toBe('running');
+    await visitor.leave();
+  });
+
+  test('names that do not resolve: the page asks for the other kind of address', async () => {
+    await program.create({ display_name: 'unresolved' });
+    await program.reach('unresolved', 'running');
+    const stubborn = await launch();
+    const visitor = await Visitor.come(stubborn, `${program.page}?ct_token=${program.token}`);
+    await visitor.context.route(/\.localhost:/, (route) => route.abort('namenotresolved'));
+    await visitor.page.reload();
+    const lab = await visitor.opens(() => visitor.page.getByRole('button', { name: 'Open unresolved' }).click());
+    await lab.waitForURL(/^http:\/\/(127\.0\.0\.1|localhost):\d+\/projects\//);
+    await lab.locator('.jp-LauncherCard').first().waitFor();
+    await stubborn.close();
+  });
+
+  test('uploads of many megabytes pass', async () => {
+    await program.create({ display_name: 'upload' });
+    const made = await program.reach('upload', 'running');
+    const visitor = await visit();
+    const lab = await visitor.opens(() => visitor.page.getByRole('button', { name: 'Open upload' }).click());
+    await lab.locator('.jp-LauncherCard').first().waitFor();
+    const status = await lab.evaluate(async () => {
+      const base = location.pathname.replace(/(\/access\/\w+).*/, '$1');
+      const xsrf = /_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? '';
+      const body = JSON.stringify({ type: 'file', format: 'text', content: 'x'.repeat(60_000_000) });
+      return (await fetch(`${base}/api/contents/big.txt`, { method: 'PUT', body, headers: { 'X-XSRFToken': xsrf } })).status;
+    });
+    expect(status).toBe(201);
+    expect(execFileSync('docker', ['exec', made.id, 'stat', '-c', '%s', '/workspace/big.txt']).toString().trim()).toBe('60000000');
+    await visitor.leave();
+  });
+});
+
+describe('the pages', () => {
+  test('fit every screen, light and dark', async () => {
+    await program.create({ display_name: 'a workspace whose name is rather long, as people like them to be, up to the last letter' });
+    await program.create({ display_name: 'typo', container_image: 'lab-e2e-no-such-image:1' });
+    await program.create({ display_name: 'at rest', is_stopped: true });
+    await program.reach('typo', 'failed');
+    const made = await program.reach('a workspace whose name is rather long, as people like them to be, up to the last letter', 'running');
+    for (const [width, colorScheme] of [[360, 'light'], [360, 'dark'], [720, 'light'], [1280, 'dark'], [1920, 'light']] as const) {
+      const visitor = await visit({ viewport: { width, height: 800 }, colorScheme });
+      for (const [name, route] of [['home', ''], ['create', '/new'], ['detail', `/${made.id}`], ['logs', `/${made.id}/logs`], ['settings', `/${made.id}/settings`]] as const) {
+        await visitor.page.goto(`${program.page}#/users/${made.owner}/workspace${route}`);
+        await visitor.page.getByRole('heading').first().waitFor();
+        await visitor.expectNoSidewaysScroll();
+        await visitor.picture(`${name}-${width}-${colorScheme}`);
+      }
+      await visitor.leave();
+    }
+  });
+
+  test('work by keyboard alone', async () => {
+    const visitor = await visit();
+    const { page } = visitor;
+    await page.getByRole('heading', { name: 'Your first workspace' }).waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('textbox', { name: 'Name' }).waitFor();
+    await page.keyboard.type('typed');
+    const lab = await visitor.opens(() => page.keyboard.press('Enter'));
+    await lab.close();
+    await program.reach('typed', 'running');
+    await page.goto(program.page);
+    await page.getByRole('listitem', { name: 'typed' }).getByText('Running').waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    await visitor.picture('keys');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('nothing like it');
+    await page.getByText('Nothing matches').waitFor();
+    await visitor.leave();
+  });
+
+  test('describe the API without asking another machine', async () => {
+    const visitor = await Visitor.come(browser, `http://127.0.0.1:${program.port}/api/docs`);
+    const foreign: string[] = [];
+    visitor.page.on('request', (request) => {
+      if (!request.url().startsWith(`http://127.0.0.1:${program.port}/`) && !request.url().startsWith('data:')) foreign.push(request.url());
+    });
+    await visitor.page.reload();
+    await visitor.page.getByText('/users/{user_id}/workspace', { exact: true }).first().waitFor();
+    await visitor.picture('docs');
+    expect(foreign).toEqual([]);
+    await visitor.leave();
+  });
+});
