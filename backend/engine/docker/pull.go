@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -77,12 +78,32 @@ func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), containsAny(text, "unauthorized", "denied", "authentication required"):
 		return &workspace.Error{Code: workspace.CodeInvalid, Message: fmt.Sprintf("The registry does not give out the image %s: %s.", ref, plain(err)), Err: err}
 	}
+	if host, silent := silentRegistry(err); silent {
+		return &workspace.Error{
+			Code:    workspace.CodeImageMissing,
+			Message: fmt.Sprintf("The image %s is not here, and the registry %s does not answer.", ref, host),
+			Hint:    "Check the name, and that this machine reaches the registry.",
+			Err:     err,
+		}
+	}
 	return &workspace.Error{
 		Code:    workspace.CodeImageMissing,
 		Message: fmt.Sprintf("The image %s is not here, and its registry does not give it: %s.", ref, plain(err)),
 		Hint:    "Check the name, and that this machine reaches the registry.",
 		Err:     err,
 	}
+}
+
+var askedRegistry = regexp.MustCompile(`"https?://([^/"]+)/`)
+
+// silentRegistry finds the registry that the daemon could not reach. The daemon says it in words only.
+func silentRegistry(err error) (host string, silent bool) {
+	text := err.Error()
+	asked := askedRegistry.FindStringSubmatch(text)
+	if asked == nil || !containsAny(text, "dial tcp", "i/o timeout", "Client.Timeout", "no such host", "connection refused", "connection reset", "EOF") {
+		return "", false
+	}
+	return asked[1], true
 }
 
 // pullProgress adds up the layers of a pull.

@@ -57,7 +57,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
         <Link className={`faint ${styles.back}`} to={pathTo.home(workspace.owner)}>
           Workspaces /
         </Link>
-        <h1 className={styles.title}>{workspace.display_name}</h1>
+        <h1 className={styles.title} title={workspace.display_name}>{workspace.display_name}</h1>
         <StateMark look={lookOf(workspace)} />
         <span className="dim">
           {workspace.status === 'running' ? <Since time={workspace.status_since} /> : <Ago time={workspace.status_since} />}
