@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 	"backend/quota":                   {"backend/workspace"},
 	"backend/workspace":               {},
 	"backend/workspace/workspacetest": {"backend/workspace"},
-	"build/bench":                     {"backend/api", "backend/config", "backend/manager", "backend/profile", "backend/quota", "backend/server", "backend/workspace", "backend/workspace/workspacetest"},
+	"build/bench":                     {"backend/api", "backend/config", "backend/server", "backend/store/sqlite", "backend/workspace", "backend/workspace/workspacetest"},
 	"build/images":                    {},
 	"frontend":                        {},
 }

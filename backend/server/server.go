@@ -17,7 +17,6 @@ import (
 	"lab-workspace-manager/backend/api"
 	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/config"
-	"lab-workspace-manager/backend/engine/docker"
 	"lab-workspace-manager/backend/manager"
 	"lab-workspace-manager/backend/workspace"
 )
@@ -31,6 +30,8 @@ type Options struct {
 	// proxy, which browsers reach workspaces by.
 	API      bool
 	Frontend fs.FS
+	// Engine replaces Docker in tests and measurements; nil = Docker.
+	Engine workspace.Engine
 }
 
 // Server is a running program without its surface: the window calls Manager and Presenter, browsers come by HTTP.
@@ -40,7 +41,7 @@ type Server struct {
 
 	log      *slog.Logger
 	instance *instance
-	engine   *docker.Engine
+	engine   workspace.Engine
 	proxy    *access.Proxy
 	owner    *auth.Owner // nil without API
 	access   *listener
@@ -86,17 +87,21 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 
 func (s *Server) makeManager(ctx context.Context, options Options) error {
 	settings := options.Loaded.Config
-	engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
-	if err != nil {
-		return err
+	s.engine = options.Engine
+	if s.engine == nil {
+		engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
+		if err != nil {
+			return err
+		}
+		s.engine = engine
 	}
-	s.engine = engine
 	catalog := make([]manager.CatalogImage, len(settings.Images))
 	for i, offered := range settings.Images {
 		catalog[i] = manager.CatalogImage(offered)
 	}
+	var err error
 	s.Manager, err = manager.New(ctx, manager.Options{
-		Engine: engine, Store: s.instance.store, Namespace: s.instance.namespace(),
+		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
 		Limits: settings.Limits, Profiles: settings.Profiles, Catalog: catalog, Log: options.Log,
 	})
 	return err
@@ -195,8 +200,8 @@ func (s *Server) close() error {
 	if s.api != nil {
 		errs = append(errs, s.api.close())
 	}
-	if s.engine != nil {
-		errs = append(errs, s.engine.Close())
+	if engine, closes := s.engine.(io.Closer); closes {
+		errs = append(errs, engine.Close())
 	}
 	errs = append(errs, s.instance.close())
 	return errors.Join(errs...)

@@ -1,6 +1,7 @@
 package workspacetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 type FakeEngine struct {
 	// Fault, when set, is asked before every step; what it returns is what the step answers. It may block.
 	Fault func(ctx context.Context, step workspace.Step) error
+	// Endpoint is where all its containers answer; "" = an address where nobody does.
+	Endpoint string
 
 	mu         sync.Mutex
 	down       error
@@ -60,6 +63,7 @@ const (
 	fakePullStepBytes     = 1 << 20
 	fakePullStepDuration  = 2 * time.Millisecond
 	fakeVolumeDefaultFile = 1
+	fakeEndpoint          = "http://127.0.0.1:9" // the port for what is discarded (RFC 863)
 )
 
 // NewFakeEngine makes an engine with nothing in it but images.
@@ -368,7 +372,7 @@ func (f *FakeEngine) start(d workspace.Deployment) (*workspace.Observed, error) 
 	if c.observed.State != workspace.ContainerRunning {
 		c.observed.State, c.observed.StartedAt = workspace.ContainerRunning, time.Now()
 		c.observed.FinishedAt, c.observed.ExitCode, c.observed.OOMKilled, c.observed.KilledBy = time.Time{}, 0, false, ""
-		c.observed.Endpoint = "http://127.0.0.1:9"
+		c.observed.Endpoint = cmp.Or(f.Endpoint, fakeEndpoint)
 		f.tellObserved(c)
 	}
 	switch f.images[c.observed.Image].behaviour {
