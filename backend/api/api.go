@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -67,6 +69,7 @@ func describe(router chi.Router, s *service, documentOnly bool) huma.API {
 	huma.NewError = validationProblem
 	config := huma.DefaultConfig("ML Lab Workspaces Manager", "1")
 	config.Info.Description = "ML Lab's extension API for workspaces, and ours on top. Errors are RFC 9457 problems whose `detail` is a sentence for people."
+	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	config.CreateHooks = nil // no $schema field in answers: ML Lab's clients do not expect one
 	config.DocsPath, config.SchemasPath = "", ""
 	config.OpenAPIPath = "/openapi"
@@ -86,6 +89,17 @@ func describe(router chi.Router, s *service, documentOnly bool) huma.API {
 	s.registerHost(api)
 	s.registerStreams(api)
 	return api
+}
+
+// strictJSON is JSON in UTF-8: encoding/json would replace what is none, and names could no longer be shown as written.
+var strictJSON = huma.Format{
+	Marshal: huma.DefaultJSONFormat.Marshal,
+	Unmarshal: func(data []byte, v any) error {
+		if !utf8.Valid(data) {
+			return errors.New("it is not UTF-8")
+		}
+		return huma.DefaultJSONFormat.Unmarshal(data, v)
+	},
 }
 
 type callerKey struct{}

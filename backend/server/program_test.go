@@ -74,6 +74,7 @@ type program struct {
 	output  *safeBuffer
 	client  *http.Client
 	owner   string
+	secret  string // the token, where it is known already
 }
 
 // safeBuffer collects what a process prints.
@@ -178,6 +179,9 @@ func (p *program) interrupt() {
 
 func (p *program) token() string {
 	p.t.Helper()
+	if p.secret != "" {
+		return p.secret
+	}
 	text, err := os.ReadFile(filepath.Join(p.home, "state", "lab-workspace-manager", "token"))
 	require.NoError(p.t, err)
 	return strings.TrimSpace(string(text))

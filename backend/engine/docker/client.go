@@ -60,11 +60,14 @@ type Engine struct {
 
 	making sync.Mutex // held while a network is looked for and made
 
-	mu       sync.Mutex
-	networks map[workspace.Owner]ownerNetwork // known to exist
-	looks    map[string]look                  // what the last look at each container found
-	kills    map[string]kill                  // newest kill request per container
-	logDrive string                           // of the daemon, "" = not known yet
+	looking sync.Mutex // held while a snapshot is taken
+
+	mu        sync.Mutex
+	networks  map[workspace.Owner]ownerNetwork // known to exist
+	looks     map[string]look                  // what the last look at each container found
+	forgotten map[string]struct{}              // containers that have changed since the last look began
+	kills     map[string]kill                  // newest kill request per container
+	logDrive  string                           // of the daemon, "" = not known yet
 }
 
 var _ workspace.Engine = (*Engine)(nil)
@@ -91,6 +94,7 @@ func New(options Options) (*Engine, error) {
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		networks:     map[workspace.Owner]ownerNetwork{},
 		looks:        map[string]look{},
+		forgotten:    map[string]struct{}{},
 		kills:        map[string]kill{},
 	}, nil
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -67,8 +68,11 @@ func (e *Engine) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
 }
 
 func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]workspace.Observed, error) {
+	e.looking.Lock()
+	defer e.looking.Unlock()
 	e.mu.Lock()
-	known := e.looks
+	known := maps.Clone(e.looks)
+	clear(e.forgotten)
 	e.mu.Unlock()
 	looks := make([]*look, len(containers))
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -106,8 +110,11 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 		}
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := range e.forgotten {
+		delete(fresh, id) // it changed while we looked
+	}
 	e.looks = fresh
-	e.mu.Unlock()
 	return list, nil
 }
 
@@ -131,6 +138,7 @@ func (e *Engine) forgetLook(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.looks, id)
+	e.forgotten[id] = struct{}{}
 }
 
 // inspect looks at one container of this instance; CodeNotFound when there is none or it is not ours.

@@ -16,6 +16,7 @@ func TestFakeEngine_KeepsTheContract(t *testing.T) {
 			Deaf: workspacetest.FakeDeafImage, Missing: workspacetest.FakeMissingImage,
 			EndByHand:    func(id workspace.ID) { engine.EndByHand(id, "SIGTERM") },
 			RemoveByHand: engine.RemoveByHand,
+			Other:        func() workspace.Engine { return workspacetest.NewFakeEngine() },
 		}
 	})
 }
