@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -194,7 +195,8 @@ func load(ctx context.Context, w way, clients int, duration time.Duration) (perS
 			var own spread
 			for time.Now().Before(end) && ctx.Err() == nil {
 				sent := time.Now()
-				request := (&http.Request{Method: http.MethodGet, URL: target, Host: w.host, Header: w.header.Clone()}).WithContext(ctx)
+				request := (&http.Request{Method: http.MethodGet, URL: target, Host: w.host, Header: http.Header{}}).WithContext(ctx)
+				maps.Copy(request.Header, w.header)
 				response, err := transport.RoundTrip(request)
 				if err == nil {
 					_, err = io.Copy(io.Discard, response.Body)
