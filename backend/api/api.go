@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"mime"
 	"net/http"
 	"os"
 	"strings"
@@ -54,7 +55,18 @@ func New(options Options) http.Handler {
 		})
 		router.Handle("/docs/*", http.StripPrefix("/docs/", options.Docs))
 	}
-	return router
+	return takeBodiesAsJSON(router)
+}
+
+// takeBodiesAsJSON reads bodies as JSON also where a script forgot to say so ("curl -d"), as upstream does. Pages of other
+// sites, which could send such bodies without asking, are kept out by the guard.
+func takeBodiesAsJSON(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType == "application/x-www-form-urlencoded" || mediaType == "text/plain" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // OpenAPI returns the OpenAPI 3.1 document.

@@ -287,6 +287,22 @@ func TestAPI_IgnoresFieldsItDoesNotKnow(t *testing.T) {
 	require.Equal(t, made.ID, after.ID)
 }
 
+func TestAPI_ReadsBodiesOfScriptsThatDoNotNameTheirType(t *testing.T) {
+	l := newLab(t, "")
+	for i, kind := range []string{"", "application/x-www-form-urlencoded", "text/plain; charset=utf-8", "application/json; charset=utf-8"} {
+		header := l.bearer()
+		if kind != "" {
+			header.Set("Content-Type", kind)
+		}
+		response, text := l.send(http.MethodPost, l.workspacesAtAPI(), fmt.Appendf(nil, `{"display_name": "ws %d", "is_stopped": true}`, i), header)
+		require.Equal(t, http.StatusOK, response.StatusCode, "%s: %s", kind, text)
+	}
+	header := l.bearer()
+	header.Set("Content-Type", "application/xml")
+	response, text := l.send(http.MethodPost, l.workspacesAtAPI(), []byte("<a/>"), header)
+	problem(t, response, text, http.StatusUnsupportedMediaType)
+}
+
 func TestAPI_ShowsNamesAsTheyWereWritten(t *testing.T) {
 	l := newLab(t, "")
 	for _, name := range []string{"研究 🚀", "<script>alert(1)</script>", `"quotes" & 'more'`, "Ünïcödé", "../..", "-rf", "مرحبا", "a/b:c", strings.Repeat("é", 64), "--", "ＦＵＬＬ"} {

@@ -111,6 +111,9 @@ func (e *Engine) reportState(ctx context.Context, id workspace.ID, handle string
 	observed, err := e.inspect(ctx, handle)
 	switch workspace.CodeOf(err) {
 	case "":
+		if observed.KilledBy != "" && observed.State == workspace.ContainerExited && !e.answersAnew(ctx) {
+			return e.unavailable(errEnding)
+		}
 		changed(workspace.Change{Kind: workspace.ChangeObserved, ID: id, Handle: handle, Observed: &observed, At: at})
 	case workspace.CodeUnavailable:
 		return err
