@@ -81,6 +81,11 @@ func (d *daemon) end(signal syscall.Signal) {
 	d.t.Helper()
 	require.NoError(d.t, d.process.Process.Signal(signal))
 	_ = d.process.Wait() // how it ended is our doing
+	if signal == syscall.SIGKILL {
+		// Its containerd dies with it and leaves a note that it runs, which would keep the next one from starting.
+		_ = exec.Command("pkill", "-KILL", "-f", "containerd --config "+d.folder).Run()
+		_ = os.Remove(d.folder + "/exec/containerd/containerd.pid")
+	}
 }
 
 func (d *daemon) remove() {

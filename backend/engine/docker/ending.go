@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"lab-workspace-manager/backend/workspace"
 )
 
 // anewTimeout bounds the question whether an engine takes new connections: a fraction of a millisecond when it does.
@@ -28,6 +30,14 @@ func (e *Engine) answersAnew(ctx context.Context) bool {
 	defer func() { _ = connection.Close() }() // only asked, nothing to lose
 	// Where systemd holds the socket, it takes the connection although nobody will answer.
 	return ping(ctx, connection) == nil
+}
+
+// doubtKill fails when a container seems to have been ended by a request, but the engine is ending itself.
+func (e *Engine) doubtKill(ctx context.Context, observed workspace.Observed) error {
+	if observed.State != workspace.ContainerExited || observed.KilledBy == "" || e.answersAnew(ctx) {
+		return nil
+	}
+	return e.unavailable(errEnding)
 }
 
 // ping asks the engine for a sign of life on a connection of its own.

@@ -94,6 +94,9 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 			if observed.State == workspace.ContainerExited && observed.KilledBy == "" {
 				observed.KilledBy = e.recallKill(groupCtx, observed)
 			}
+			if err := e.doubtKill(groupCtx, observed); err != nil {
+				return err
+			}
 			looks[i] = &look{state: state, observed: observed}
 			return nil
 		})

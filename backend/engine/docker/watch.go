@@ -111,8 +111,8 @@ func (e *Engine) reportState(ctx context.Context, id workspace.ID, handle string
 	observed, err := e.inspect(ctx, handle)
 	switch workspace.CodeOf(err) {
 	case "":
-		if observed.KilledBy != "" && observed.State == workspace.ContainerExited && !e.answersAnew(ctx) {
-			return e.unavailable(errEnding)
+		if err := e.doubtKill(ctx, observed); err != nil {
+			return err
 		}
 		changed(workspace.Change{Kind: workspace.ChangeObserved, ID: id, Handle: handle, Observed: &observed, At: at})
 	case workspace.CodeUnavailable:
