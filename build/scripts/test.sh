@@ -237,6 +237,7 @@ check_toolchains
 needs_command setsid util-linux "stages run in sessions of their own"
 needs_command ps procps "what a stage leaves running is found with it"
 needs_command curl curl "the tests ask the server with it"
+needs_command ip iproute2 "a second Docker, which the tests stop and start, gets a bridge of its own"
 needs_command shellcheck shellcheck "it finds the mistakes that shells forgive"
 needs_command debootstrap debootstrap "it makes the Debian below the workspace image where no registry answers"
 needs_command docker-registry docker-registry "pulling images is tested with a registry of our own"
