@@ -247,10 +247,13 @@ func TestManager_TheEngineGoesAndComesBack(t *testing.T) {
 	away := l.reach(id, workspace.StatusUnknown)
 	require.Contains(t, away.Reason, "does not answer")
 	require.Empty(t, away.Actions, "the list is read-only")
+	route, err := l.Route(id)
+	require.NoError(t, err)
+	require.NotEmpty(t, route.Endpoint, "who works in it is not thrown out")
 	require.Equal(t, workspace.StatusStopped, l.get(stopped).Status)
 	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(l.Stop(t.Context(), caller, ada, id)))
 	name := "new"
-	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name})
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name})
 	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
 
 	t.Log("containers that ended with it are started again")

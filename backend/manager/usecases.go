@@ -489,7 +489,9 @@ func (m *Manager) Route(id workspace.ID) (Route, error) {
 	}
 	prof := m.profileOf(e.record.Spec.Profile)
 	route := Route{Workspace: e.published, AccessPath: prof.AccessPath(e.record.Owner, id)}
-	if e.published.Status == workspace.StatusRunning {
+	// While the engine is away its containers usually go on: who works in one is not thrown out.
+	away := e.published.Status == workspace.StatusUnknown && e.isReady()
+	if e.published.Status == workspace.StatusRunning || away {
 		route.Endpoint = e.observed.Endpoint
 		if prof.SecretHeaderName != "" {
 			route.SecretHeaderName = prof.SecretHeaderName

@@ -8,6 +8,7 @@ package profile
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,14 @@ var Minimal = func() Profile {
 }()
 
 // Builtin returns the profiles that need no configuration.
-func Builtin() []Profile { return []Profile{Minimal, MLWorkspace} }
+func Builtin() []Profile {
+	profiles := []Profile{Minimal, MLWorkspace}
+	for i, p := range profiles { // who changes one must not change them for all
+		profiles[i].Env = maps.Clone(p.Env)
+		profiles[i].SecretEnv, profiles[i].Capabilities = slices.Clone(p.SecretEnv), slices.Clone(p.Capabilities)
+	}
+	return profiles
+}
 
 // Find returns the profile of that name.
 func Find(profiles []Profile, name string) (Profile, bool) {
