@@ -40,7 +40,7 @@ func newDaemon(t *testing.T) *daemon {
 	d := &daemon{t: t, folder: folder, bridge: fmt.Sprintf("labt%d", os.Getpid()%100_000)}
 	t.Cleanup(d.remove)
 	run(t, "ip", "link", "add", d.bridge, "type", "bridge")
-	run(t, "ip", "addr", "add", "10.213.0.1/24", "dev", d.bridge)
+	run(t, "ip", "addr", "add", "10.215.0.1/24", "dev", d.bridge)
 	run(t, "ip", "link", "set", d.bridge, "up")
 	d.start()
 	archive := filepath.Join(folder, "image.tar")
