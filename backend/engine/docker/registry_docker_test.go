@@ -1,0 +1,166 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// registry is a real registry of the test's own (Debian's docker-registry), behind a proxy that can be slow.
+type registry struct {
+	address string
+	slow    atomic.Bool
+}
+
+// slowly is how fast a slow registry gives out blobs, in bytes per tick.
+const (
+	slowPart = 64 << 10
+	slowTick = 20 * time.Millisecond
+)
+
+func newRegistry(t *testing.T) *registry {
+	t.Helper()
+	needsDocker(t)
+	folder := t.TempDir()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	inside := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	settings := filepath.Join(folder, "config.yml")
+	require.NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\nhttp:\n  addr: %s\n", folder, inside), 0o600))
+	process := exec.Command("docker-registry", "serve", settings)
+	require.NoError(t, process.Start())
+	r := &registry{}
+	target := &url.URL{Scheme: "http", Host: inside}
+	proxy := &httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(request *httputil.ProxyRequest) {
+			request.SetURL(target)
+			request.Out.Host = request.In.Host // it names itself by it
+		},
+		ModifyResponse: func(response *http.Response) error {
+			if r.slow.Load() && response.ContentLength > slowPart {
+				response.Body = &slowBody{response.Body}
+			}
+			return nil
+		},
+	}
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(front) }() // ends with Close
+	r.address = front.Addr().String()
+	t.Cleanup(func() {
+		_ = server.Close()
+		_ = process.Process.Kill()
+		_ = process.Wait()
+	})
+	require.Eventually(t, func() bool {
+		response, err := http.Get("http://" + r.address + "/v2/")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	}, 10*time.Second, 20*time.Millisecond, "the registry does not answer")
+	return r
+}
+
+type slowBody struct{ io.ReadCloser }
+
+func (s *slowBody) Read(p []byte) (int, error) {
+	time.Sleep(slowTick)
+	return s.ReadCloser.Read(p[:min(len(p), slowPart)])
+}
+
+const layerBytes = 4 << 20
+
+// publish pushes an image of two layers that nobody has yet, and removes it here.
+func (r *registry) publish(t *testing.T, name string) (image string) {
+	t.Helper()
+	image = r.address + "/" + name + ":1"
+	folder := t.TempDir()
+	for _, file := range []string{"a", "b"} {
+		random := make([]byte, layerBytes) // does not shrink
+		_, err := rand.Read(random)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, file), random, 0o600))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Dockerfile"), []byte("FROM scratch\nCOPY a /\nCOPY b /\nCMD [\"/a\"]\n"), 0o600))
+	for _, args := range [][]string{{"build", "-q", "-t", image, folder}, {"push", "-q", image}, {"image", "rm", image}} {
+		command := exec.Command("docker", args...)
+		command.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, "%v: %s", args, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", image).Run() })
+	return image
+}
+
+func pullStep(image string) workspace.Step {
+	return workspace.Step{Kind: workspace.StepImage, Deployment: workspace.Deployment{Image: image}}
+}
+
+func TestPull_TellsBytesAndCanBeCalledOff(t *testing.T) {
+	r := newRegistry(t)
+	image := r.publish(t, "lab-test-pull")
+	e := newTestEngine(t)
+
+	r.slow.Store(true)
+	ctx, callOff := context.WithCancel(t.Context())
+	var seen []workspace.Progress
+	_, err := e.Execute(ctx, pullStep(image), func(progress workspace.Progress) {
+		seen = append(seen, progress)
+		if progress.Unit == "bytes" && progress.Current > 0 {
+			callOff()
+		}
+	})
+	callOff()
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotEmpty(t, seen)
+	states, err := e.Images(t.Context(), []string{image})
+	require.NoError(t, err)
+	require.False(t, states[0].Here, "what was called off is not here")
+
+	r.slow.Store(false)
+	var last workspace.Progress
+	_, err = e.Execute(t.Context(), pullStep(image), func(progress workspace.Progress) {
+		if progress.Unit == "bytes" {
+			require.LessOrEqual(t, progress.Current, progress.Total)
+			last = progress
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, last.Total, last.Current)
+	states, err = e.Images(t.Context(), []string{image})
+	require.NoError(t, err)
+	require.True(t, states[0].Here)
+}
+
+func TestPull_SaysWhatIsWrong(t *testing.T) {
+	r := newRegistry(t)
+	e := newTestEngine(t)
+	_, err := e.Execute(t.Context(), pullStep(r.address+"/lab-test-nothing:1"), func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "%v", err)
+	_, err = e.Execute(t.Context(), pullStep("127.0.0.1:1/lab-test-nobody:1"), func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err))
+	require.Contains(t, err.Error(), "the registry 127.0.0.1:1 does not answer")
+	states, err := e.Images(t.Context(), []string{r.address + "/lab-test-nothing:1"})
+	require.NoError(t, err)
+	require.False(t, states[0].Here)
+}
