@@ -77,11 +77,21 @@ func (l stepList) begin(kind workspace.StepKind, now time.Time) stepList {
 }
 
 func (l stepList) report(kind workspace.StepKind, progress workspace.Progress) stepList {
-	return l.with(kind, func(s *workspace.StepProgress) { s.Progress = progress })
+	return l.with(kind, func(s *workspace.StepProgress) {
+		if s.State != workspace.StepFailed {
+			s.Progress = progress
+		}
+	})
 }
 
+// end notes that a step is over. One that has failed stays so: a container can end, and its end be known, before the call
+// that started it returns.
 func (l stepList) end(kind workspace.StepKind, state workspace.StepState, now time.Time) stepList {
-	return l.with(kind, func(s *workspace.StepProgress) { s.State, s.EndedAt = state, now })
+	return l.with(kind, func(s *workspace.StepProgress) {
+		if s.State != workspace.StepFailed {
+			s.State, s.EndedAt = state, now
+		}
+	})
 }
 
 // fail marks the step that was going on, or the last one that was done, as the one that failed.

@@ -1,0 +1,23 @@
+package manager
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// An image that exits at once: its end is known before the call that started it returns.
+func TestStepList_AFailedStepStaysFailed(t *testing.T) {
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	steps := stepList{{Kind: workspace.StepStart, State: workspace.StepWaiting}, {Kind: workspace.StepAnswers, State: workspace.StepWaiting}}
+	steps = steps.begin(workspace.StepStart, now).fail("Ended by itself.", now)
+	steps = steps.report(workspace.StepStart, workspace.Progress{Detail: "late"}).end(workspace.StepStart, workspace.StepDone, now)
+	steps = steps.showLog([]string{"last words"})
+	require.Equal(t, workspace.StepFailed, steps[0].State)
+	require.Equal(t, "Ended by itself.", steps[0].Progress.Detail)
+	require.Equal(t, []string{"last words"}, steps[0].Progress.Log)
+	require.Equal(t, workspace.StepWaiting, steps[1].State)
+}
