@@ -1,5 +1,5 @@
 // A running program of the tests' own: its own state, its own ports. Everything it made in Docker goes when it ends.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -111,8 +111,18 @@ export class Program {
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.kill('SIGTERM');
     await ended;
+    removeNetworks(this.output);
     rmSync(this.#home, { recursive: true, force: true });
   }
+}
+
+/** The network of an owner outlives the last workspace. */
+function removeNetworks(output: string): void {
+  const instance = /\bstate=(\w+)/.exec(output)?.[1];
+  if (instance === undefined) throw new Error('The program did not say which instance it is.');
+  const filter = `label=lab-workspace-manager.instance=${instance}`;
+  const networks = execFileSync('docker', ['network', 'ls', '-q', '--filter', filter]).toString().split('\n').filter((id) => id !== '');
+  if (networks.length > 0) execFileSync('docker', ['network', 'rm', ...networks]);
 }
 
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
