@@ -38,11 +38,22 @@ describe('the first run', () => {
     await visitor.picture('start');
 
     await lab.waitForURL(/\.localhost:\d+\/projects\//);
+    await lab.bringToFront();
     await lab.locator('.jp-LauncherCard[data-category="Notebook"]').first().click();
-    await lab.locator('.jp-Notebook .cm-content').first().click();
-    await lab.keyboard.type('print(6 * 7)');
-    await lab.keyboard.press('Shift+Enter');
-    await lab.locator('.jp-OutputArea-output', { hasText: '42' }).first().waitFor();
+    // What is typed before the notebook and its kernel are there gets lost.
+    await lab.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first().waitFor({ state: 'attached' });
+    const cell = lab.locator('.jp-Notebook .cm-content').first();
+    await cell.click();
+    await cell.pressSequentially('print(6 * 7)');
+    await lab.locator('.jp-Notebook .cm-content', { hasText: 'print(6 * 7)' }).waitFor();
+    // JupyterLab forgets a cell that is run while its kernel's connection is being made, and shows it as never run.
+    const output = lab.locator('.jp-OutputArea-output', { hasText: '42' }).first();
+    await until('the cell has computed', async () => {
+      await cell.click();
+      await lab.keyboard.press('Shift+Enter');
+      await output.waitFor({ timeout: 3_000 });
+      return true;
+    });
     await lab.screenshot({ path: 'test-results/jupyterlab.png' });
 
     // A terminal is another WebSocket, and shows who one is in there.
