@@ -122,7 +122,7 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 		r, w := humachi.Unwrap(ctx)
 		caller, err := s.Caller(r)
 		if err != nil {
-			writeProblem(w, problemOf(r.Context(), s.Log, err))
+			WriteError(w, r, s.Log, err)
 			return
 		}
 		next(withRequest(huma.WithValue(ctx, callerKey{}, caller)))

@@ -87,6 +87,11 @@ func newProblem(status int, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
+// WriteError answers a request with what an error says, and logs it if it says nothing that callers may see.
+func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	writeProblem(w, problemOf(r.Context(), log, err))
+}
+
 // WriteProblem answers a request with an error in the form of this API.
 func WriteProblem(w http.ResponseWriter, status int, code workspace.Code, detail string) {
 	problem := newProblem(status, detail)

@@ -296,9 +296,7 @@ func loopbackTransport() *http.Transport {
 // docker runs the Docker client, as another hand would.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("docker", args...).CombinedOutput()
-	require.NoError(t, err, "docker %s: %s", strings.Join(args, " "), out)
-	return strings.TrimSpace(string(out))
+	return run(t, "docker", args...)
 }
 
 // removeEverything removes what this manager made in Docker, by its owner label and the prefix of its instance.

@@ -42,9 +42,7 @@ func (s *Server) routes(frontend fs.FS) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
-		case path == "/":
-			redirect(w, "app/")
-		case path == "/app":
+		case path == "/" || path == "/app":
 			redirect(w, "app/")
 		case strings.HasPrefix(path, "/app/"):
 			pages.ServeHTTP(w, r)
@@ -97,16 +95,12 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) {
 	}
 	caller, err := s.caller(r)
 	if err != nil {
-		api.WriteProblem(w, http.StatusUnauthorized, workspace.CodeUnauthenticated, workspace.MessageOf(err))
+		api.WriteError(w, r, s.log, err)
 		return
 	}
 	view, err := s.Manager.Get(caller, caller.User, id)
 	if err != nil {
-		status := http.StatusNotFound
-		if workspace.CodeOf(err) == workspace.CodeForbidden {
-			status = http.StatusForbidden
-		}
-		api.WriteProblem(w, status, workspace.CodeOf(err), workspace.MessageOf(err))
+		api.WriteError(w, r, s.log, err)
 		return
 	}
 	if destination := r.Header.Get("Sec-Fetch-Dest"); destination == "iframe" || destination == "frame" {
@@ -116,7 +110,7 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) {
 	}
 	link, err := s.link(r.Context(), view, "", hostOf(r))
 	if err != nil {
-		api.WriteProblem(w, http.StatusNotFound, workspace.CodeOf(err), workspace.MessageOf(err))
+		api.WriteError(w, r, s.log, err)
 		return
 	}
 	http.Redirect(w, r, link.URL, http.StatusSeeOther)

@@ -43,6 +43,20 @@ func startProgram(ctx context.Context) (*program, error) {
 	return p, nil
 }
 
+// watchedProgram starts the program and follows its events.
+func watchedProgram(ctx context.Context) (p *program, mine string, events <-chan heard, err error) {
+	if p, err = startProgram(ctx); err != nil {
+		return nil, "", nil, err
+	}
+	if mine, err = p.mine(ctx); err == nil {
+		events, err = p.events(ctx)
+	}
+	if err != nil {
+		return nil, "", nil, errors.Join(err, p.end(ctx))
+	}
+	return p, mine, events, nil
+}
+
 func (p *program) environment() []string {
 	return append(os.Environ(),
 		"XDG_STATE_HOME="+p.home+"/state", "XDG_CONFIG_HOME="+p.home+"/config",
@@ -114,6 +128,12 @@ func until(ctx context.Context, holds func() bool) error {
 
 // call asks the API and decodes the answer into answer, unless that is nil.
 func (p *program) call(ctx context.Context, method, path string, body, answer any) error {
+	header := http.Header{"Authorization": {"Bearer " + p.token}}
+	return exchange(ctx, http.DefaultClient, method, fmt.Sprintf("http://127.0.0.1:%d/api%s", p.port, path), header, body, answer)
+}
+
+// exchange sends body as JSON, unless it is nil, and decodes the answer, unless nobody wants it.
+func exchange(ctx context.Context, client *http.Client, method, address string, header http.Header, body, answer any) error {
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -122,12 +142,12 @@ func (p *program) call(ctx context.Context, method, path string, body, answer an
 		}
 		reader = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("http://127.0.0.1:%d/api%s", p.port, path), reader)
+	request, err := http.NewRequestWithContext(ctx, method, address, reader)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+p.token)
-	response, err := http.DefaultClient.Do(request)
+	request.Header = header
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -137,7 +157,7 @@ func (p *program) call(ctx context.Context, method, path string, body, answer an
 		return err
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s: %s", method, path, text)
+		return fmt.Errorf("%s %s: %s", method, address, text)
 	}
 	if answer == nil {
 		return nil

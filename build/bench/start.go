@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -32,31 +30,7 @@ func newEngine() *engine {
 }
 
 func (e *engine) call(ctx context.Context, method, path string, body, answer any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://docker/v1.41"+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := e.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	said, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %s", method, path, said)
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(said, answer)
+	return exchange(ctx, e.client, method, "http://docker/v1.41"+path, http.Header{"Content-Type": {"application/json"}}, body, answer)
 }
 
 // spec is the very container of a workspace, as its inspection says.
@@ -95,19 +69,11 @@ func (e *engine) rawStart(ctx context.Context, twin spec, number int) (time.Dura
 // measureStarts compares create → container running with the raw calls, and tells when JupyterLab answers and how late
 // that is noticed.
 func measureStarts(ctx context.Context) (rows []row, err error) {
-	p, err := startProgram(ctx)
+	p, mine, events, err := watchedProgram(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.end(ctx)) }()
-	mine, err := p.mine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	events, err := p.events(ctx)
-	if err != nil {
-		return nil, err
-	}
 	raw := newEngine()
 	var container, answers, rawStarts, noticed spread
 	for round := range startRounds + 1 {
@@ -180,19 +146,11 @@ const crowd = 20
 
 // measureCrowd starts many workspaces at once.
 func measureCrowd(ctx context.Context) (rows []row, err error) {
-	p, err := startProgram(ctx)
+	p, mine, events, err := watchedProgram(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.end(ctx)) }()
-	mine, err := p.mine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	events, err := p.events(ctx)
-	if err != nil {
-		return nil, err
-	}
 	begin := time.Now()
 	errs := make(chan error, crowd)
 	var creating sync.WaitGroup
@@ -232,19 +190,11 @@ const idleFor = 30 * time.Second
 
 // measureIdle tells what a manager with three running workspaces needs while nobody looks.
 func measureIdle(ctx context.Context) (rows []row, err error) {
-	p, err := startProgram(ctx)
+	p, mine, events, err := watchedProgram(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.end(ctx)) }()
-	mine, err := p.mine(ctx)
-	if err != nil {
-		return nil, err
-	}
-	events, err := p.events(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for i := range 3 {
 		var made api.Workspace
 		if err := p.call(ctx, http.MethodPost, mine+"/workspace", map[string]any{"display_name": fmt.Sprintf("idle %d", i)}, &made); err != nil {
