@@ -45,13 +45,13 @@ func (p Plan) next() (workspace.Step, bool) {
 	return p.Steps[0], true
 }
 
-// doneSteps are the steps of a start that are done and leave no trace in what an engine says of a container: without
-// them a plan would begin with the image for ever.
+// doneSteps are the steps of a start or an end that are done and leave no trace in what an engine says of a container:
+// without them a plan would begin with the image for ever.
 type doneSteps map[workspace.StepKind]bool
 
 // leavesNoTrace reports whether a step belongs into doneSteps.
 func leavesNoTrace(kind workspace.StepKind) bool {
-	return kind == workspace.StepImage || kind == workspace.StepStorage
+	return kind == workspace.StepImage || kind == workspace.StepStorage || kind == workspace.StepRelease
 }
 
 // planner collects steps for one deployment.
@@ -83,7 +83,7 @@ func (p *planner) deadline(kind workspace.StepKind) time.Duration {
 		return resizeDeadline
 	case workspace.StepStop:
 		return p.profile.StopGrace + stopSlack
-	case workspace.StepRemove:
+	case workspace.StepRemove, workspace.StepRelease:
 		return removeDeadline
 	}
 	return 0 // a pull or a build takes as long as it takes, and can be cancelled
@@ -99,6 +99,7 @@ func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, 
 		if record.DeleteVolume {
 			p.add(workspace.StepRemoveStorage, "its owner asked to delete the files too")
 		}
+		p.add(workspace.StepRelease, "its owner may have no other")
 		p.add(workspace.StepForget, "nothing of it is left")
 	case record.Desired == workspace.DesiredStopped:
 		p.takeDown(observed, "it should be stopped")

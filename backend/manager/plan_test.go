@@ -83,8 +83,8 @@ func TestPlanFor(t *testing.T) {
 		"stop one that ended":    {stopped, containerFor(record, workspace.ContainerExited), false, "1 remove: it should be stopped"},
 		"stopped":                {stopped, nil, false, "nothing to do"},
 		"stop and clear":         {cleared, containerFor(record, workspace.ContainerRunning), true, "1 stop: it should be stopped\n2 remove: it should be stopped\n3 remove-storage: its files are cleared whenever it stops"},
-		"delete":                 {deleted, containerFor(record, workspace.ContainerRunning), true, "1 stop: the workspace is being deleted\n2 remove: the workspace is being deleted\n3 forget: nothing of it is left"},
-		"delete with its files":  {purged, nil, false, "1 remove-storage: its owner asked to delete the files too\n2 forget: nothing of it is left"},
+		"delete":                 {deleted, containerFor(record, workspace.ContainerRunning), true, "1 stop: the workspace is being deleted\n2 remove: the workspace is being deleted\n3 release: its owner may have no other\n4 forget: nothing of it is left"},
+		"delete with its files":  {purged, nil, false, "1 remove-storage: its owner asked to delete the files too\n2 release: its owner may have no other\n3 forget: nothing of it is left"},
 		"failed and still there": {failed, containerFor(record, workspace.ContainerRunning), false, "1 stop: the attempt has failed"},
 		"failed":                 {failed, containerFor(record, workspace.ContainerExited), false, "nothing to do"},
 	} {

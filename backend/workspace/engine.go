@@ -130,6 +130,7 @@ const (
 	StepStop          StepKind = "stop"           // end the container, keep it for its logs
 	StepRemove        StepKind = "remove"         // remove the container
 	StepRemoveStorage StepKind = "remove-storage" // remove the volume with the owner's files, because the owner said so
+	StepRelease       StepKind = "release"        // give back what the workspaces of an owner share, unless another one uses it
 	StepForget        StepKind = "forget"         // drop the record; the manager's own step, no engine sees it
 )
 

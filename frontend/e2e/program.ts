@@ -108,21 +108,22 @@ export class Program {
 
   async end(): Promise<void> {
     await this.clear();
+    await until('nothing is left in Docker', () => Promise.resolve(leftInDocker(this.output).length === 0));
     const ended = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.kill('SIGTERM');
     await ended;
-    removeNetworks(this.output);
     rmSync(this.#home, { recursive: true, force: true });
   }
 }
 
-/** The network of an owner outlives the last workspace. */
-function removeNetworks(output: string): void {
+/** What the program has made in Docker and not removed. */
+function leftInDocker(output: string): string[] {
   const instance = /\bstate=(\w+)/.exec(output)?.[1];
   if (instance === undefined) throw new Error('The program did not say which instance it is.');
   const filter = `label=lab-workspace-manager.instance=${instance}`;
-  const networks = execFileSync('docker', ['network', 'ls', '-q', '--filter', filter]).toString().split('\n').filter((id) => id !== '');
-  if (networks.length > 0) execFileSync('docker', ['network', 'rm', ...networks]);
+  return ['container ls --all', 'volume ls', 'network ls'].flatMap((list) =>
+    execFileSync('docker', [...list.split(' '), '--quiet', '--filter', filter]).toString().split('\n').filter((name) => name !== ''),
+  );
 }
 
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {

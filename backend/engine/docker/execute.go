@@ -39,13 +39,15 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	case workspace.StepStop:
 		return e.stop(ctx, d)
 	case workspace.StepRemove:
-		return nil, e.remove(ctx, d)
+		return nil, e.removeByName(ctx, d)
 	case workspace.StepRemoveStorage:
 		err := e.RemoveVolume(ctx, d.Volume)
 		if workspace.CodeOf(err) == workspace.CodeNotFound {
 			err = nil
 		}
 		return nil, err
+	case workspace.StepRelease:
+		return nil, e.releaseNetwork(ctx, d.Owner)
 	}
 	return nil, workspace.Errorf(workspace.CodeInternal, "Docker does not know the step %q.", step.Kind)
 }
@@ -105,8 +107,11 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	spec := specOf(d, e.containerLabels(d), secret, owned, e.rotatesLogs())
 	made, err := e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
 	if err != nil {
-		if errdefs.IsNotFound(err) && containsAny(err.Error(), "No such image") {
+		switch {
+		case errdefs.IsNotFound(err) && containsAny(err.Error(), "No such image"):
 			return nil, imageMissing(d.Image)
+		case isNetworkMissing(err):
+			e.forgetNetwork(d.Owner)
 		}
 		return nil, e.translate(err, "make the container")
 	}
@@ -133,8 +138,7 @@ func imageMissing(image string) error {
 
 func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
 	err := e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
-	if errdefs.IsNotFound(err) && containsAny(err.Error(), "network") {
-		// Somebody removed the owner's network after the container was made for it.
+	if isNetworkMissing(err) { // it was removed after the container was made for it
 		e.forgetNetwork(d.Owner)
 		if _, netErr := e.networkFor(ctx, d.Owner); netErr != nil {
 			return nil, netErr
@@ -211,10 +215,6 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) (*workspace.O
 		return nil, nil
 	}
 	return observed, err
-}
-
-func (e *Engine) remove(ctx context.Context, d workspace.Deployment) error {
-	return e.removeByName(ctx, d)
 }
 
 func (e *Engine) removeByName(ctx context.Context, d workspace.Deployment) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 
@@ -66,6 +67,37 @@ func (e *Engine) forgetNetwork(owner workspace.Owner) {
 	delete(e.networks, owner)
 }
 
+// releaseNetwork removes the owner's network when no container of the owner is left. A container that is being made for
+// it at this very moment finds it gone when it starts, and is made again.
+func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) error {
+	e.making.Lock()
+	defer e.making.Unlock()
+	e.forgetNetwork(owner)
+	theirs := e.ours()
+	theirs.Add("label", labelOwner+"="+string(owner))
+	left, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: theirs})
+	if err != nil {
+		return e.translate(err, "list the owner's containers")
+	}
+	if len(left) > 0 {
+		return nil
+	}
+	found, err := e.client.NetworkInspect(ctx, e.networkName(owner), network.InspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil
+	case err != nil:
+		return e.translate(err, "find the owner's network")
+	case found.Labels[labelInstance] != e.instance:
+		return nil
+	}
+	err = e.client.NetworkRemove(ctx, found.ID)
+	if errdefs.IsNotFound(err) || errdefs.IsPermissionDenied(err) || errdefs.IsConflict(err) {
+		return nil // somebody has removed it, or has a container of their own in it
+	}
+	return e.translate(err, "remove the owner's network")
+}
+
 // mustPublish reports whether the manager cannot reach the network's addresses: the bridge is an interface of another
 // machine, as with Docker Desktop or a remote engine.
 func (e *Engine) mustPublish(found network.Inspect) bool {
@@ -112,6 +144,10 @@ func (e *Engine) makeNetwork(ctx context.Context, owner workspace.Owner, name st
 		}
 		taken = append(taken, subnet) // Docker knows of a use that we do not
 	}
+}
+
+func isNetworkMissing(err error) bool {
+	return errdefs.IsNotFound(err) && containsAny(err.Error(), "network")
 }
 
 func isOverlap(err error) bool {

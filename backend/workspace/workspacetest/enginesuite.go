@@ -180,10 +180,14 @@ func (s *engineSuite) everyStepCanBeRepeated(t *testing.T) {
 	replaced := s.do(t, workspace.StepCreate, d)
 	require.NotEqual(t, first.Handle, replaced.Handle)
 	require.Equal(t, int64(2), replaced.Attempt)
-	for _, kind := range []workspace.StepKind{workspace.StepStop, workspace.StepRemove, workspace.StepRemoveStorage} {
+	for _, kind := range []workspace.StepKind{workspace.StepStop, workspace.StepRemove, workspace.StepRemoveStorage, workspace.StepRelease} {
 		s.do(t, kind, d)
 		s.do(t, kind, d)
 	}
+	t.Log("what was given back is had again")
+	d.Attempt = 3
+	s.bringUp(t, d)
+	s.do(t, workspace.StepAnswers, d)
 }
 
 func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {

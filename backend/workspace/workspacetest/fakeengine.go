@@ -258,6 +258,8 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 		return nil, f.waitForAnswer(ctx, d.ID)
 	case workspace.StepStorage:
 		return nil, f.storage(d)
+	case workspace.StepRelease:
+		return nil, nil // its workspaces share nothing
 	case workspace.StepRemoveStorage:
 		err := f.RemoveVolume(ctx, d.Volume)
 		if workspace.CodeOf(err) == workspace.CodeNotFound {

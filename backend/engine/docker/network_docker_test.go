@@ -1,0 +1,77 @@
+package docker
+
+import (
+	"os/exec"
+	"sync"
+	"testing"
+
+	"github.com/docker/docker/api/types/network"
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+func TestRelease_TakesTheNetworkWithTheLastContainer(t *testing.T) {
+	needsDocker(t)
+	e := newTestEngine(t)
+	do := func(kind workspace.StepKind, d workspace.Deployment) {
+		t.Helper()
+		_, err := e.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+		require.NoError(t, err, "step %s", kind)
+	}
+	networks := func() int {
+		found, err := e.client.NetworkList(t.Context(), network.ListOptions{Filters: e.ours()})
+		require.NoError(t, err)
+		return len(found)
+	}
+	deployment := func(slug string) workspace.Deployment {
+		id := workspace.ID(e.namespace + "-p-ada-s-" + slug)
+		return workspace.Deployment{
+			ID: id, UID: slug, Owner: "ada", Attempt: 1, Fingerprint: "f", Image: goodImage,
+			Compute: workspace.Compute{CPUs: 1, MemoryMB: 100, Processes: 50}, Volume: "ada-" + string(id) + "-vol", MountPath: "/workspace", Port: 8080,
+		}
+	}
+	first, second := deployment("first"), deployment("second")
+	for _, d := range []workspace.Deployment{first, second} {
+		do(workspace.StepStorage, d)
+		do(workspace.StepCreate, d)
+		do(workspace.StepStart, d)
+	}
+	require.Equal(t, 1, networks())
+
+	do(workspace.StepRemove, first)
+	do(workspace.StepRelease, first)
+	require.Equal(t, 1, networks(), "the other one lives in it")
+
+	t.Log("a container by another hand keeps it")
+	do(workspace.StepRemove, second)
+	guest := e.namespace + "-guest"
+	out, err := exec.Command("docker", "run", "-d", "--name", guest, "--network", e.networkName("ada"), goodImage).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	do(workspace.StepRelease, second)
+	require.Equal(t, 1, networks())
+	require.NoError(t, exec.Command("docker", "rm", "-f", guest).Run())
+	do(workspace.StepRelease, second)
+	require.Zero(t, networks())
+
+	t.Log("one that starts while the last other one is released runs")
+	for range 5 {
+		do(workspace.StepCreate, first)
+		var both sync.WaitGroup
+		both.Go(func() {
+			do(workspace.StepRemove, first)
+			do(workspace.StepRelease, first)
+		})
+		both.Go(func() {
+			do(workspace.StepCreate, second)
+			do(workspace.StepStart, second)
+		})
+		both.Wait()
+		running, err := e.inspect(t.Context(), string(second.ID))
+		require.NoError(t, err)
+		require.Equal(t, workspace.ContainerRunning, running.State)
+		do(workspace.StepRemove, second)
+		do(workspace.StepRelease, second)
+		require.Zero(t, networks())
+	}
+}
