@@ -135,5 +135,5 @@ func clipped(data []byte) string {
 	if len(data) > 60 {
 		return strings.ToValidUTF8(string(data[:60]), "") + "…"
 	}
-	return string(data)
+	return strings.ToValidUTF8(string(data), "")
 }

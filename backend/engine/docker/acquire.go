@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/containerd/errdefs"
@@ -165,7 +166,7 @@ const tailLines = 20
 
 func (t *tail) add(line string) {
 	if len(line) > 500 {
-		line = line[:500]
+		line = strings.ToValidUTF8(line[:500], "")
 	}
 	t.lines = append(slices.Clone(t.lines[max(0, len(t.lines)-tailLines+1):]), line)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -17,13 +18,12 @@ import (
 // translate gives an error of the Engine API a code and a sentence. what says what was tried, as in "start the
 // container". A cancelled context stays what it is.
 func (e *Engine) translate(err error, what string) error {
-	var network net.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case client.IsErrConnectionFailed(err), errors.As(err, &network), errors.Is(err, net.ErrClosed), isHangUp(err):
+	case isHangUp(err):
 		return e.unavailable(err)
 	case errdefs.IsNotFound(err):
 		return coded(workspace.CodeNotFound, what, err)
@@ -47,10 +47,12 @@ func plain(err error) string {
 	return strings.TrimRight(strings.Join(strings.Fields(message), " "), ".")
 }
 
-// isHangUp reports a connection that ended in the middle of an answer: the engine went away.
+// isHangUp reports a connection to the engine that is none any more. It goes by types: in the words of an engine's answer
+// a registry can have hung up.
 func isHangUp(err error) bool {
-	message := err.Error()
-	return strings.Contains(message, "EOF") || strings.Contains(message, "connection reset") || strings.Contains(message, "broken pipe")
+	var network net.Error
+	return client.IsErrConnectionFailed(err) || errors.As(err, &network) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (e *Engine) unavailable(err error) error {

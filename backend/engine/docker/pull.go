@@ -71,7 +71,7 @@ func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case isHangUp(err) && !strings.Contains(text, "error response from daemon") && !strings.Contains(text, "https://"):
+	case isHangUp(err):
 		return e.unavailable(err)
 	case errdefs.IsNotFound(err), containsAny(text, "manifest unknown", "not found", "does not exist", "repository name not known"):
 		return imageMissing(ref)
@@ -111,6 +111,9 @@ type pullProgress struct{ layers map[string]*layer }
 
 type layer struct{ current, total int64 }
 
+// largestLayer is more bytes than any layer has, and few enough to add up.
+const largestLayer = 1 << 50
+
 // hear takes one line and reports whether it changed anything that people see.
 func (p pullProgress) hear(line message) bool {
 	if line.ID == "" {
@@ -123,7 +126,8 @@ func (p pullProgress) hear(line message) bool {
 			known = &layer{}
 			p.layers[line.ID] = known
 		}
-		known.current, known.total = line.ProgressDetail.Current, line.ProgressDetail.Total
+		known.total = min(line.ProgressDetail.Total, largestLayer)
+		known.current = min(max(line.ProgressDetail.Current, 0), known.total)
 		return true
 	case known != nil && (line.Status == "Download complete" || line.Status == "Pull complete"):
 		known.current = known.total

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -49,6 +50,7 @@ func newRegistry(t *testing.T) *registry {
 	target := &url.URL{Scheme: "http", Host: inside}
 	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // a pull that is called off is no error
 		Rewrite: func(request *httputil.ProxyRequest) {
 			request.SetURL(target)
 			request.Out.Host = request.In.Host // it names itself by it
@@ -62,7 +64,7 @@ func newRegistry(t *testing.T) *registry {
 	}
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(front) }() // ends with Close
 	r.address = front.Addr().String()
 	t.Cleanup(func() {
@@ -160,6 +162,24 @@ func TestPull_SaysWhatIsWrong(t *testing.T) {
 	_, err = e.Execute(t.Context(), pullStep("127.0.0.1:1/lab-test-nobody:1"), func(workspace.Progress) {})
 	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err))
 	require.Contains(t, err.Error(), "the registry 127.0.0.1:1 does not answer")
+
+	t.Log("a registry that hangs up is not Docker that hangs up")
+	rude, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = rude.Close() })
+	go func() {
+		for {
+			connection, err := rude.Accept()
+			if err != nil {
+				return
+			}
+			_ = connection.Close()
+		}
+	}()
+	_, err = e.Execute(t.Context(), pullStep(rude.Addr().String()+"/lab-test-rude:1"), func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "%v", err)
+	require.Contains(t, err.Error(), "does not answer")
+
 	states, err := e.Images(t.Context(), []string{r.address + "/lab-test-nothing:1"})
 	require.NoError(t, err)
 	require.False(t, states[0].Here)

@@ -94,6 +94,7 @@ func TestTranslate_GivesErrorsTheirCodes(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, workspace.CodeUnavailable},
 		{io.ErrUnexpectedEOF, workspace.CodeUnavailable},
 		{errors.New("something else"), workspace.CodeInternal},
+		{errors.New(`Error response from daemon: Get "https://registry.lan/v2/": EOF`), workspace.CodeInternal},
 	} {
 		require.Equal(t, c.code, workspace.CodeOf(e.translate(c.err, "start the container")), "%v", c.err)
 	}
