@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"os/exec"
-	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -14,10 +13,10 @@ import (
 )
 
 func TestBuild_GoesOnUntilTheLastOneWhoWantsItHasLeft(t *testing.T) {
-	e := newBuildingEngine(t, "RUN echo the-first-step\nRUN echo $MARK && sleep 600\n")
+	e := newBuildingEngine(t, "RUN echo the-first-step\nRUN echo it sleeps && sleep 600\n")
 	image := firstImage(e)
 	reachedSleep := func(progress workspace.Progress) bool {
-		return len(progress.Log) > 0 && strings.HasPrefix(progress.Log[len(progress.Log)-1], e.instance)
+		return len(progress.Log) > 0 && progress.Log[len(progress.Log)-1] == "it sleeps"
 	}
 	begin := func() (callOff context.CancelFunc, sleeps <-chan struct{}, result <-chan error) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -73,17 +72,20 @@ func TestBuild_SaysWhichStepFailed(t *testing.T) {
 	require.Contains(t, err.Error(), "no space for ü")
 }
 
-// newBuildingEngine makes an engine that can build one image upon the good one, with MARK as a word of its own.
+// newBuildingEngine makes an engine that can build one image upon the good one.
 func newBuildingEngine(t *testing.T, dockerfile string) *Engine {
 	t.Helper()
 	needsDocker(t)
 	e := newTestEngine(t)
 	image := "lab-test-build-" + e.instance + ":latest"
-	text := "ARG BASE\nFROM $BASE\nENV MARK=" + e.instance + "\n" + dockerfile
+	text := "ARG BASE\nFROM $BASE\nLABEL lab.test-build=" + e.instance + "\n" + dockerfile
 	e.builds = map[string]Build{image: {
 		Context: fstest.MapFS{"Dockerfile": {Data: []byte(text)}}, BaseArg: "BASE", LocalBase: goodImage, PublicBase: goodImage,
 	}}
-	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", image).Run() })
+	t.Cleanup(func() {
+		_ = exec.Command("docker", "image", "rm", "-f", image).Run()
+		_ = exec.Command("docker", "image", "prune", "-f", "--filter", ofBuild(e)).Run() // what its builds got done
+	})
 	return e
 }
 
@@ -96,14 +98,9 @@ func firstImage(e *Engine) string {
 
 func containersOfBuild(t *testing.T, e *Engine) string {
 	t.Helper()
-	out, err := exec.Command("docker", "ps", "--all", "--no-trunc", "--quiet").Output()
+	out, err := exec.Command("docker", "ps", "--all", "--quiet", "--filter", ofBuild(e)).Output()
 	require.NoError(t, err)
-	found := ""
-	for _, id := range strings.Fields(string(out)) {
-		environment, err := exec.Command("docker", "inspect", "-f", "{{.Config.Env}}", id).Output()
-		if err == nil && strings.Contains(string(environment), "MARK="+e.instance) {
-			found += id
-		}
-	}
-	return found
+	return string(out)
 }
+
+func ofBuild(e *Engine) string { return "label=lab.test-build=" + e.instance }
