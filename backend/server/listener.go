@@ -82,6 +82,16 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+func newAPIServer(handler http.Handler, log *slog.Logger) *http.Server {
+	server := newHTTPServer(handler, log)
+	server.ReadTimeout = apiReadTimeout
+	return server
+}
+
+func newAccessServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return newHTTPServer(handler, log) // no ReadTimeout: uploads into a workspace may take hours
+}
+
 func (l *listener) address() string { return l.net.Addr().String() }
 
 func (l *listener) port() int { return l.net.Addr().(*net.TCPAddr).Port }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -283,14 +282,4 @@ func (p *hostProbe) ask(ctx context.Context, name string) bool {
 	p.known = err == nil && len(addresses) > 0 && isLoopback(addresses[0])
 	p.until = time.Now().Add(probeLasts)
 	return p.known
-}
-
-func newAPIServer(handler http.Handler, log *slog.Logger) *http.Server {
-	server := newHTTPServer(handler, log)
-	server.ReadTimeout = apiReadTimeout
-	return server
-}
-
-func newAccessServer(handler http.Handler, log *slog.Logger) *http.Server {
-	return newHTTPServer(handler, log) // no ReadTimeout: uploads into a workspace may take hours
 }
