@@ -35,7 +35,7 @@ function Strip({ children }: { children: React.ReactNode }) {
   );
 }
 
-/** Whether things can be changed: the engine answers, and so do we. */
+/** Whether nothing can be changed now: the engine or the manager does not answer. */
 export function useReadOnly(): boolean {
   const client = useClient();
   const connected = useConnected();

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { errorOf } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Host, Limit, Workspace } from '../../api/types';
+import { useReadOnly } from '../../components/Banner';
 import { ActsWord } from '../../components/LimitWords';
 import { Meter } from '../../components/Meter';
 import { Ago } from '../../components/Time';
@@ -58,6 +59,7 @@ function Held({ workspace, host }: { workspace: Workspace; host: Host }) {
 
 function Files({ workspace }: { workspace: Workspace }) {
   const client = useClient();
+  const readOnly = useReadOnly();
   // Measuring walks all files, so it is done when somebody asks.
   const usage = useQuery({ queryKey: ['usage', workspace.id], queryFn: () => client.usage(workspace.id), enabled: false, retry: false });
   return (
@@ -70,7 +72,7 @@ function Files({ workspace }: { workspace: Workspace }) {
           </>
         )}
         {usage.isError && !usage.isFetching && <>{errorOf(usage.error).detail} </>}
-        <button type="button" className={styles.measure} disabled={usage.isFetching} onClick={() => void usage.refetch()}>
+        <button type="button" className={styles.measure} disabled={usage.isFetching || readOnly} onClick={() => void usage.refetch()}>
           {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
         </button>
       </p>

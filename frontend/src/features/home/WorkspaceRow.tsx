@@ -168,24 +168,27 @@ function EndedCell({ workspace }: { workspace: Workspace }) {
   const lines = lastLinesOf(workspace).filter((line) => line.trim() !== '');
   return (
     <>
-      <div className={styles.line}>
+      <div className={styles.line} data-ended>
         <StateMark look={lookOf(workspace)} />
         <span className="small">
-          {workspace.reason} <span className="dim"><Ago time={workspace.status_since} /></span>
+          {workspace.reason} <span className="dim"><Ago time={workspace.status_since} /></span>{' '}
+          {lines.length < 2 && (
+            <Link className={styles.more} to={pathTo.detail(workspace.owner, workspace.id, 'logs')}>
+              Logs
+            </Link>
+          )}
         </span>
       </div>
-      <div className={styles.why}>
-        {lines.length > 0 && !open && <span className={styles.lastLine}>{lines.at(-1)}</span>}
-        {lines.length > 1 ? (
-          <button type="button" className={styles.more} aria-expanded={open} onClick={() => setOpen(!open)}>
-            {open ? 'Hide log lines' : `Last ${lines.length} log lines`}
-          </button>
-        ) : (
-          <Link className={styles.more} to={pathTo.detail(workspace.owner, workspace.id, 'logs')}>
-            Logs
-          </Link>
-        )}
-      </div>
+      {lines.length > 0 && (
+        <div className={styles.why}>
+          {!open && <span className={styles.lastLine}>{lines.at(-1)}</span>}
+          {lines.length > 1 && (
+            <button type="button" className={styles.more} aria-expanded={open} onClick={() => setOpen(!open)}>
+              {open ? 'Hide log lines' : `Last ${lines.length} log lines`}
+            </button>
+          )}
+        </div>
+      )}
       {open && <pre className={styles.log}>{lines.join('\n')}</pre>}
     </>
   );

@@ -84,7 +84,7 @@ function VolumeRow({ volume }: { volume: Volume }) {
           {usage.isFetching && 'Measuring …'}
           {usage.isError && !usage.isFetching && errorOf(usage.error).detail}
           {usage.data === undefined && !usage.isFetching && (
-            <button type="button" className={styles.measure} onClick={() => void usage.refetch()}>
+            <button type="button" className={styles.measure} disabled={readOnly} onClick={() => void usage.refetch()}>
               Measure
             </button>
           )}
