@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
 	"os"
+	"os/signal"
 	goruntime "runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pkg/browser"
@@ -67,11 +71,19 @@ const (
 	maxStreams   = 64              // logs that pages follow at once
 )
 
-// openWindow shows the window and returns when it is closed. start brings the manager up; its error is shown in the
-// window instead of a silent exit.
-func openWindow(app *App, assets assetserver.Options, start func(context.Context) (*server.Server, error)) error {
+// errNoWindow says that there is no place for a window.
+var errNoWindow = errors.New("the window cannot be opened. Run the program with --serve, and open the link that it prints in a browser")
+
+// openWindow shows the window and returns when it is closed. start brings the manager up; its error is shown, too,
+// because whoever clicks on an icon sees nothing else. errNoWindow when start was not called.
+func openWindow(app *App, assets assetserver.Options, start func(context.Context) (*server.Server, error)) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil { // Wails has no other way to say that there is no display
+			err = fmt.Errorf("%v: %w", cause, errNoWindow)
+		}
+	}()
 	var startErr error
-	return wails.Run(&options.App{
+	err = wails.Run(&options.App{
 		Title:     "Workspaces",
 		Width:     1280,
 		Height:    840,
@@ -104,11 +116,20 @@ func openWindow(app *App, assets assetserver.Options, start func(context.Context
 		},
 		OnShutdown: func(context.Context) { app.stopStreams() },
 	})
+	return errors.Join(err, startErr)
 }
 
+// showStartError returns when it has been read. Wails hears no signal meanwhile, and nothing runs that had to be ended.
 func showStartError(ctx context.Context, err error) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		os.Exit(1)
+	}()
 	_, _ = runtime.MessageDialog(ctx, runtime.MessageDialogOptions{
-		Type: runtime.ErrorDialog, Title: "Workspaces cannot start", Message: workspace.MessageOf(err),
+		Type: runtime.ErrorDialog, Title: "Workspaces cannot start", Message: sentenceOf(err),
 	})
 }
 

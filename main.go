@@ -110,6 +110,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	loaded, err := config.Load(config.LoadOptions{File: cli.Config})
 	if err != nil {
+		if opensWindow(command.Command(), cli.Run) {
+			return desktop(ctx, loaded, err, "", stderr)
+		}
 		return err
 	}
 	switch command.Command() {
@@ -128,7 +131,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case !hasWindow:
 		return errors.New("this program was built without a window. Run it with --serve and open the link it prints, or build it with `make build`")
 	}
-	return desktop(ctx, loaded, cli.Run.WindowTest, stderr)
+	return desktop(ctx, loaded, nil, cli.Run.WindowTest, stderr)
+}
+
+func opensWindow(command string, run runCommand) bool {
+	return hasWindow && command == "run" && !run.Serve && !run.PrintConfig
 }
 
 func newLog(loaded config.Loaded, w io.Writer) *slog.Logger {
@@ -147,13 +154,17 @@ func serve(ctx context.Context, loaded config.Loaded, stdout, stderr io.Writer) 
 	return srv.Run(ctx)
 }
 
-// desktop runs the window until it is closed.
-func desktop(ctx context.Context, loaded config.Loaded, report string, stderr io.Writer) error {
+// desktop runs the window until it is closed. loadErr is why the configuration could not be read; the window says it.
+func desktop(ctx context.Context, loaded config.Loaded, loadErr error, report string, stderr io.Writer) error {
 	log := newLog(loaded, stderr)
 	app := newApp(log, report)
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	start := func(context.Context) (*server.Server, error) {
+		if loadErr != nil {
+			ended <- nil
+			return nil, loadErr
+		}
 		srv, err := server.New(ctx, server.Options{Loaded: loaded, Version: version, Log: log})
 		if err != nil {
 			ended <- nil
@@ -164,5 +175,11 @@ func desktop(ctx context.Context, loaded config.Loaded, report string, stderr io
 	}
 	err := openWindow(app, assetserver.Options{Assets: frontend.Assets()}, start)
 	stop()
+	switch {
+	case loadErr != nil:
+		return loadErr // the configuration is wrong, with and without a window
+	case errors.Is(err, errNoWindow):
+		return err
+	}
 	return errors.Join(err, <-ended)
 }

@@ -105,3 +105,11 @@ shows_workspace() {
 
 until_true 60 "the window shows the workspace" shows_workspace
 say "The window shows the workspace."
+
+# ---- no window -----------------------------------------------------------------------
+
+if env -u DISPLAY -u WAYLAND_DISPLAY XDG_STATE_HOME="$home/other" "$window_binary" >"$home/none.log" 2>&1; then
+	fail "Without a display the window claims to have been open."
+fi
+grep -q 'Run the program with --serve' "$home/none.log" ||
+	fail "Without a display the program does not say what to do: $(head -n 3 "$home/none.log")"
