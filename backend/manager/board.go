@@ -38,6 +38,7 @@ type board struct {
 	seq         uint64
 	version     uint64
 	byID        map[workspace.ID]*workspace.Workspace
+	routes      map[workspace.ID]Route
 	byOwner     map[workspace.Owner][]*workspace.Workspace // sorted by creation
 	subscribers map[chan Event]struct{}
 }
@@ -45,13 +46,15 @@ type board struct {
 func newBoard() *board {
 	return &board{
 		byID:        map[workspace.ID]*workspace.Workspace{},
+		routes:      map[workspace.ID]Route{},
 		byOwner:     map[workspace.Owner][]*workspace.Workspace{},
 		subscribers: map[chan Event]struct{}{},
 	}
 }
 
-// put shows a workspace and tells subscribers. It gives the view its version; the view must not be written afterwards.
-func (b *board) put(view *workspace.Workspace) {
+// put shows a workspace with the route to it, and tells subscribers. It gives the view its version; the view must not be
+// written afterwards.
+func (b *board) put(view *workspace.Workspace, route Route) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.version++
@@ -69,7 +72,7 @@ func (b *board) put(view *workspace.Workspace) {
 		})
 		b.byOwner[owner] = slices.Insert(list, at, view)
 	}
-	b.byID[id] = view
+	b.byID[id], b.routes[id] = view, route
 	b.tell(Event{Kind: EventWorkspace, Owner: owner, ID: id, Workspace: view})
 }
 
@@ -77,6 +80,7 @@ func (b *board) remove(owner workspace.Owner, id workspace.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.byID, id)
+	delete(b.routes, id)
 	b.byOwner[owner] = slices.DeleteFunc(b.byOwner[owner], func(w *workspace.Workspace) bool { return w.Record.ID == id })
 	if len(b.byOwner[owner]) == 0 {
 		delete(b.byOwner, owner)
@@ -116,6 +120,13 @@ func (b *board) get(id workspace.ID) (*workspace.Workspace, bool) {
 	defer b.mu.RUnlock()
 	view, there := b.byID[id]
 	return view, there
+}
+
+func (b *board) route(id workspace.ID) (Route, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	route, there := b.routes[id]
+	return route, there
 }
 
 // subscribe returns a channel of everything that is published from now on, and the sequence number of what came last.

@@ -75,21 +75,26 @@ func signalOf(exitCode int) string {
 // failureDecision is what follows from a failed step.
 type failureDecision struct {
 	retryAfter time.Duration      // try again after that long; 0 = do not
-	waitEngine bool               // try again when the engine is back
 	outcome    *workspace.Outcome // the attempt is over
-	revert     bool               // keep what runs: take the spec back to what the container was made with
+	keepImage  bool               // keep what runs: take the spec back to the image the container was made of
+	keepLimits bool               // keep what runs: take the spec back to the CPUs and the memory of the container
 	notice     string             // say so beside a workspace that goes on
 }
 
 // retryDelays are the pauses before an engine's internal error is tried again; after the last one it counts as final.
 var retryDelays = []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}
 
+// awayDelays are the pauses before a step is tried again whose call found no engine. While the engine is known to be away
+// nothing is tried at all, so this is for one that breaks off this very call again and again; after the last pause the
+// error counts like any other of the engine's.
+var awayDelays = []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second}
+
 // decideFailure decides what follows from a failed step: only errors of the engine are tried again. failures counts the
 // earlier ones of this step in a row.
 func decideFailure(step workspace.Step, err error, record workspace.Record, observed *workspace.Observed, failures int, now time.Time) failureDecision {
 	code := workspace.CodeOf(err)
-	if code == workspace.CodeUnavailable {
-		return failureDecision{waitEngine: true}
+	if code == workspace.CodeUnavailable && failures < len(awayDelays) {
+		return failureDecision{retryAfter: awayDelays[failures]}
 	}
 	sentence := workspace.MessageOf(err)
 	if record.Desired != workspace.DesiredRunning || record.Outcome != nil {
@@ -103,14 +108,14 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 	switch step.Kind {
 	case workspace.StepImage:
 		if replacing {
-			return failureDecision{revert: true, notice: fmt.Sprintf("The image could not be changed: %s It goes on with %s.", sentence, observed.Image)}
+			return failureDecision{keepImage: true, notice: fmt.Sprintf("The image could not be changed: %s It goes on with %s.", sentence, observed.Image)}
 		}
 		if code == workspace.CodeImageMissing {
 			return fail(workspace.ReasonImageMissing, sentence)
 		}
 		return fail(workspace.ReasonImageFailed, sentence)
 	case workspace.StepResize:
-		return failureDecision{revert: true, notice: "The limits could not be changed: " + sentence}
+		return failureDecision{keepLimits: true, notice: "The limits could not be changed: " + sentence}
 	case workspace.StepAnswers:
 		if code == workspace.CodeTimeout {
 			return fail(workspace.ReasonNotAnswering, fmt.Sprintf("It did not answer on port %d within %s, so it was stopped. Its log may say why.",

@@ -63,10 +63,12 @@ func TestDecideFailure_OnlyEngineErrorsAreRetried(t *testing.T) {
 	require.Equal(t, workspace.ReasonImageMissing, decision.outcome.Code)
 
 	decision = decideFailure(step(workspace.StepImage), missing, record, running, 0, now)
-	require.True(t, decision.revert, "what runs is kept when a new image cannot be had")
+	require.True(t, decision.keepImage, "what runs is kept when a new image cannot be had")
 
-	decision = decideFailure(step(workspace.StepStart), workspace.Errorf(workspace.CodeUnavailable, "gone"), record, nil, 9, now)
-	require.True(t, decision.waitEngine, "an engine that is away never fails a workspace")
+	decision = decideFailure(step(workspace.StepStart), workspace.Errorf(workspace.CodeUnavailable, "gone"), record, nil, 0, now)
+	require.Equal(t, awayDelays[0], decision.retryAfter, "an engine that is away fails no workspace")
+	decision = decideFailure(step(workspace.StepStart), workspace.Errorf(workspace.CodeUnavailable, "gone"), record, nil, len(awayDelays), now)
+	require.Equal(t, workspace.ReasonRefused, decision.outcome.Code, "one that is there and breaks off every time does")
 
 	decision = decideFailure(step(workspace.StepStart), workspace.Errorf(workspace.CodeInternal, "no bridge"), record, nil, 0, now)
 	require.Equal(t, retryDelays[0], decision.retryAfter)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lab-workspace-manager/backend/profile"
@@ -44,7 +45,9 @@ type Manager struct {
 	Options
 	board  *board
 	starts *turnstile
-	resync chan struct{} // asks the session for a new look at everything
+	// shownEngine is how the engine is, for surfaces.
+	shownEngine atomic.Pointer[EngineStatus]
+	resync      chan struct{} // asks the session for a new look at everything
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
@@ -53,7 +56,9 @@ type Manager struct {
 	deleting map[string]bool             // volumes that are being deleted
 	engine   engineState
 	changes  uint64 // grows with every observation that is applied
-	synced   bool   // everything has been looked at once since the start
+	// volumeChanges grows with every volume that the manager itself made or removed: a list from before is too old.
+	volumeChanges uint64
+	synced        bool // everything has been looked at once since the start
 
 	running context.Context // of Run; workers live in it
 	workers sync.WaitGroup
@@ -104,6 +109,7 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 			reason: "Connecting to the engine.",
 		},
 	}
+	m.showEngine()
 	records, err := options.Store.Records(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the known workspaces: %w", err)
@@ -135,21 +141,21 @@ func (m *Manager) Subscribe() (events <-chan Event, unsubscribe func()) {
 	return events, unsubscribe
 }
 
-// Engine tells how the engine is.
-func (m *Manager) Engine() EngineStatus {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return EngineStatus{
+// Engine tells how the engine is. Like everything that is asked often, it waits for no lock.
+func (m *Manager) Engine() EngineStatus { return *m.shownEngine.Load() }
+
+// showEngine publishes how the engine is. The caller holds the lock, or nobody else knows the manager yet.
+func (m *Manager) showEngine() {
+	m.shownEngine.Store(&EngineStatus{
 		Host: m.engine.host, Reachable: m.engine.up, Since: m.engine.since,
 		Reason: m.engine.reason, Hint: m.engine.hint,
-	}
+	})
 }
 
 // EffectiveLimits are the configured limits, capped to what the host has.
 func (m *Manager) EffectiveLimits() quota.Limits {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.limits()
+	host := m.Engine().Host
+	return m.Limits.CapToHost(host.CPUs, host.MemoryMB)
 }
 
 func (m *Manager) limits() quota.Limits {

@@ -46,7 +46,7 @@ func (l *lab) run() {
 	l.t.Helper()
 	impatient := profile.Minimal
 	impatient.Name, impatient.AnswerDeadline = "impatient", 50*time.Millisecond
-	m, err := manager.New(l.t.Context(), manager.Options{
+	l.runWith(manager.Options{
 		Engine: l.engine, Store: l.store, Namespace: "labtest",
 		Limits: quota.Limits{
 			CPUs: quota.Range[float64]{Default: 1, Max: 4}, MemoryMB: quota.Range[int64]{Default: 2000, Max: 8000},
@@ -57,6 +57,11 @@ func (l *lab) run() {
 		Catalog:  []manager.CatalogImage{{Name: "Good", Image: workspacetest.FakeGoodImage, Profile: "workspace-minimal"}},
 		Log:      slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
+}
+
+func (l *lab) runWith(options manager.Options) {
+	l.t.Helper()
+	m, err := manager.New(l.t.Context(), options)
 	require.NoError(l.t, err)
 	l.Manager = m
 	ctx, cancel := context.WithCancel(context.Background())

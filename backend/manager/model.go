@@ -27,8 +27,9 @@ type entry struct {
 	failing  string        // sentence of the last failure while taking down
 
 	published *workspace.Workspace
-	removed   bool // nothing of it is left; who still holds it lets go
-	waiters   []waiter
+	route     Route // as published
+	removed   bool  // nothing of it is left; who still holds it lets go
+	waiters   []*waiter
 }
 
 // activeStep is the step that a worker executes.
@@ -70,11 +71,15 @@ func (m *Manager) publish(e *entry) {
 		return // a worker that lets go must not bring it back
 	}
 	view := m.view(e)
+	route := m.routeTo(e, view)
 	if e.published != nil && sameView(e.published, view) {
-		return
+		route.Workspace = e.published
+		if route == e.route {
+			return
+		}
 	}
-	e.published = view
-	m.board.put(view)
+	e.published, e.route = view, route
+	m.board.put(view, route)
 }
 
 // waiter waits for something to become true of an entry.
@@ -83,16 +88,16 @@ type waiter struct {
 	met   chan struct{}
 }
 
-// await returns a channel that is closed once until holds. The caller holds the lock.
-func (e *entry) await(until func(*entry) bool) <-chan struct{} {
-	w := waiter{until: until, met: make(chan struct{})}
+// await returns a waiter whose channel is closed once until holds. The caller holds the lock.
+func (e *entry) await(until func(*entry) bool) *waiter {
+	w := &waiter{until: until, met: make(chan struct{})}
 	e.waiters = append(e.waiters, w)
 	e.notifyWaiters()
-	return w.met
+	return w
 }
 
 func (e *entry) notifyWaiters() {
-	e.waiters = slices.DeleteFunc(e.waiters, func(w waiter) bool {
+	e.waiters = slices.DeleteFunc(e.waiters, func(w *waiter) bool {
 		if !w.until(e) {
 			return false
 		}
@@ -177,6 +182,9 @@ func outdated(record workspace.Record, known, news *workspace.Observed) bool {
 func (m *Manager) judge(e *entry) {
 	if !m.synced {
 		return // what ended with its engine is not known before the first full look
+	}
+	if e.now != nil && handlesContainer(e.now.step.Kind) {
+		return
 	}
 	outcome := Judge(e.record, e.observed, m.engine.startedAt, m.Now())
 	if outcome == nil {

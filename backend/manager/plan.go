@@ -212,6 +212,7 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 		Attempt:       record.Attempt,
 		Fingerprint:   fingerprint(record),
 		Image:         record.Spec.Image,
+		Profile:       record.Spec.Profile,
 		Compute:       record.Spec.Compute,
 		Volume:        record.Volume,
 		VolumeAdopted: record.VolumeAdopted,

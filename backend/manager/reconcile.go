@@ -33,7 +33,8 @@ func (m *Manager) plan(e *entry) Plan {
 func (m *Manager) redirect(e *entry) {
 	if active := e.now; active != nil {
 		next, any := m.plan(e).next()
-		if !any || !sameStep(active.step, next) {
+		// A removal of files cannot be called off, only its answer lost.
+		if (!any || !sameStep(active.step, next)) && active.step.Kind != workspace.StepRemoveStorage {
 			active.cancel(errRedirected)
 		}
 	}
@@ -111,6 +112,24 @@ const (
 	waitForEngine
 )
 
+// handlesContainer reports whether a step itself makes, starts, ends or removes a container: what is seen of the
+// container meanwhile is its doing, and judged when it is over.
+func handlesContainer(kind workspace.StepKind) bool {
+	switch kind {
+	case workspace.StepCreate, workspace.StepStart, workspace.StepStop, workspace.StepRemove:
+		return true
+	}
+	return false
+}
+
+// endsCurrent reports whether a step ends a container that was made for the present attempt of a workspace which should
+// go on running. Before that a new attempt begins, or the end would look like somebody else's doing.
+func endsCurrent(step workspace.Step, record workspace.Record, observed *workspace.Observed) bool {
+	return (step.Kind == workspace.StepStop || step.Kind == workspace.StepRemove) &&
+		record.Desired == workspace.DesiredRunning && record.Outcome == nil &&
+		observed != nil && observed.UID == record.UID && observed.Attempt == record.Attempt
+}
+
 // takeStep makes the next step the active one.
 func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, context.Context, takeVerdict) {
 	m.mu.Lock()
@@ -118,6 +137,12 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 	defer m.publish(e)
 	plan := m.plan(e)
 	step, any := plan.next()
+	if any && endsCurrent(step, e.record, e.observed) {
+		e.record.Attempt++
+		m.save(e)
+		plan = m.plan(e)
+		step, any = plan.next()
+	}
 	if !any || e.removed || ctx.Err() != nil {
 		e.working, e.phase = false, ""
 		e.stepsFor, e.done = "", nil
@@ -205,11 +230,12 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 	redirected := ctx.Err() != nil // or the manager ends; either way the failure says nothing
 	e.now.cancel(nil)
 	e.now = nil
-	switch {
-	case err == nil:
+	if err == nil {
 		m.succeed(e, step, observed)
-		return 0
-	case redirected:
+	}
+	outcome := e.record.Outcome
+	m.judge(e) // what was seen during the step
+	if err == nil || redirected || e.record.Outcome != outcome {
 		return 0
 	}
 	return m.failStep(e, step, err)
@@ -274,11 +300,12 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 	case decision.outcome != nil:
 		e.failures = 0
 		m.conclude(e, decision.outcome)
-	case decision.revert:
-		m.revert(e, decision.notice)
-	case decision.waitEngine:
-		m.askResync()
-		return retryDelays[0]
+	case decision.keepImage:
+		m.keepImage(e)
+		m.noticeNow(e, decision.notice)
+	case decision.keepLimits:
+		m.keepLimits(e)
+		m.noticeNow(e, decision.notice)
 	default:
 		e.failures++
 		if e.record.Desired != workspace.DesiredRunning {
@@ -290,20 +317,28 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 	return 0
 }
 
-// revert takes a spec back to what the container was made with, because the change failed and the container serves its
-// owner. The caller holds the lock.
-func (m *Manager) revert(e *entry, notice string) {
-	if e.record.Previous != nil {
-		name := e.record.Spec.DisplayName
-		e.record.Spec = *e.record.Previous
-		e.record.Spec.DisplayName = name
+// keepImage takes a change of the image back, and nothing else that was asked for meanwhile: it could not be had, and
+// the container serves its owner. The caller holds the lock.
+func (m *Manager) keepImage(e *entry) {
+	if previous := e.record.Previous; previous != nil {
+		e.record.Spec.Image, e.record.Spec.Profile = previous.Image, previous.Profile
 		e.record.Previous = nil
 	}
 	if e.observed != nil {
 		e.record.Attempt = e.observed.Attempt
-		e.record.Spec.Image = e.observed.Image
-		e.record.Spec.Compute.CPUs, e.record.Spec.Compute.MemoryMB = e.observed.Compute.CPUs, e.observed.Compute.MemoryMB
 	}
+}
+
+// keepLimits takes a change of the limits back. The caller holds the lock.
+func (m *Manager) keepLimits(e *entry) {
+	if e.observed != nil {
+		actual := e.observed.Compute
+		e.record.Spec.Compute.CPUs, e.record.Spec.Compute.MemoryMB, e.record.Spec.Compute.ShmMB = actual.CPUs, actual.MemoryMB, actual.ShmMB
+	}
+}
+
+// noticeNow says something beside a workspace that goes on. The caller holds the lock.
+func (m *Manager) noticeNow(e *entry, notice string) {
 	e.record.Notice, e.record.UpdatedAt = notice, m.Now()
 	e.steps, e.stepsFor = nil, ""
 	m.save(e)

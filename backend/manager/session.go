@@ -96,7 +96,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	m.mu.Lock()
-	before := m.changes
+	before, volumesBefore := m.changes, m.volumeChanges
 	m.mu.Unlock()
 	snapshot, err := m.Options.Engine.Snapshot(ctx)
 	if err != nil {
@@ -109,7 +109,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 		seen[snapshot.Workspaces[i].ID] = &snapshot.Workspaces[i]
 	}
 	if !m.synced {
-		m.adoptUnknown(seen)
+		m.adoptUnknown(seen, snapshot.Volumes)
 	}
 	m.synced = true
 	m.engine.startedAt = snapshot.EngineStartedAt
@@ -118,28 +118,46 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 		m.engineBack(*host)
 	}
 	for id, e := range m.entries {
+		known := e.observed
 		if e.changed <= before { // else something newer than this look is known
 			m.observe(e, seen[id])
 		}
-		m.reconsider(e)
+		if !e.working || !sameObservation(known, e.observed) { // a worker that pauses is not woken by what it knows
+			m.reconsider(e)
+		}
 	}
-	m.setVolumes(snapshot.Volumes)
+	if m.volumeChanges == volumesBefore {
+		m.setVolumes(snapshot.Volumes)
+	} else {
+		m.askResync()
+	}
 	return nil
+}
+
+func sameObservation(a, b *workspace.Observed) bool {
+	return a == b || (a != nil && b != nil && *a == *b)
 }
 
 // adoptUnknown makes records for containers of this instance that no record speaks of: the state folder was restored
 // from an older copy. The engine's labels say enough to show, stop and delete them.
-func (m *Manager) adoptUnknown(seen map[workspace.ID]*workspace.Observed) {
+func (m *Manager) adoptUnknown(seen map[workspace.ID]*workspace.Observed, volumes []workspace.Volume) {
+	madeFor := make(map[string]string, len(volumes))
+	for _, volume := range volumes {
+		madeFor[volume.Name] = volume.UID
+	}
 	for id, observed := range seen {
 		if _, known := m.entries[id]; known || !id.Valid() || !observed.Owner.Valid() {
 			continue
 		}
-		profileName, _ := m.profileFor("", observed.Image)
+		profileName, err := m.profileFor(observed.Profile, observed.Image)
+		if err != nil {
+			profileName = observed.Profile // it was taken out of the configuration; profileOf finds another
+		}
 		spec := m.Limits.Complete(workspace.Spec{DisplayName: observed.DisplayName, Image: observed.Image, Profile: profileName})
 		spec.Compute.CPUs, spec.Compute.MemoryMB = observed.Compute.CPUs, observed.Compute.MemoryMB
 		record := workspace.Record{
 			ID: id, UID: observed.UID, Owner: observed.Owner, Spec: spec, Desired: workspace.DesiredRunning,
-			Volume: observed.Volume, Attempt: observed.Attempt, Launched: observed.Attempt,
+			Volume: observed.Volume, VolumeAdopted: madeFor[observed.Volume] != observed.UID, Attempt: observed.Attempt, Launched: observed.Attempt,
 			CreatedAt: observed.StartedAt, UpdatedAt: m.Now(), DesiredAt: observed.StartedAt,
 		}
 		e := &entry{record: record}
@@ -209,6 +227,7 @@ func (m *Manager) engineLost(err error) {
 		m.Log.Warn("engine lost", "error", err)
 	}
 	m.engine.up, m.engine.reason, m.engine.hint = false, reason, workspace.HintOf(err)
+	m.showEngine()
 	m.republishAll()
 }
 
@@ -219,6 +238,10 @@ func (m *Manager) engineBack(host workspace.Host) {
 	}
 	m.engine.up, m.engine.host, m.engine.since = true, host, m.Now()
 	m.engine.reason, m.engine.hint = "", ""
+	m.showEngine()
+	for _, e := range m.entries {
+		e.failures = 0 // what failed because the engine was away counts for nothing
+	}
 	close(m.engine.back)
 	m.Log.Info("engine connected", "engine", host.Engine, "version", host.Version, "endpoint", host.Endpoint)
 	m.republishAll()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -297,6 +298,9 @@ func refuseDeleted(record *workspace.Record) error {
 func (m *Manager) startAnew(record *workspace.Record) {
 	record.Spec.Compute.ShmMB = m.Limits.ShmFor(record.Spec.Compute.MemoryMB)
 	record.Desired, record.DeleteVolume = workspace.DesiredRunning, false
+	if _, there := m.volumes[record.Volume]; !there && record.Spec.ClearVolumeOnStop {
+		record.VolumeAdopted = false // what was adopted has been cleared, so there is nothing left to insist on
+	}
 	record.Attempt++
 	record.Outcome, record.Notice = nil, ""
 }
@@ -366,12 +370,15 @@ func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
 	m.mu.Lock()
-	met := e.await(until)
+	w := e.await(until)
 	m.mu.Unlock()
 	select {
-	case <-met:
+	case <-w.met:
 		return nil
 	case <-ctx.Done():
+		m.mu.Lock()
+		e.waiters = slices.DeleteFunc(e.waiters, func(other *waiter) bool { return other == w })
+		m.mu.Unlock()
 		return workspace.Errorf(workspace.CodeTimeout, "It takes longer than expected and goes on in the background.")
 	}
 }
@@ -396,7 +403,7 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil {
 			record.Attempt++ // the end of the present container is wanted, and says nothing of the next one
 			if record.Previous == nil {
-				record.Previous = &before
+				record.Previous = &workspace.PreviousImage{Image: before.Image, Profile: before.Profile}
 			}
 		}
 		record.Spec = after
@@ -421,8 +428,8 @@ func (m *Manager) updatedSpec(spec workspace.Spec, request UpdateRequest) (works
 	assign(&spec.Storage.ContainerMB, request.ContainerMB)
 	assign(&spec.IdleTimeout, request.IdleTimeout)
 	assign(&spec.ClearVolumeOnStop, request.ClearVolumeOnStop)
-	if m.Limits.AlwaysClearVolumeOnStop {
-		spec.ClearVolumeOnStop = true
+	if request.ClearVolumeOnStop != nil && m.Limits.AlwaysClearVolumeOnStop {
+		spec.ClearVolumeOnStop = true // not unasked: a rename must not cost the files of who was there before the rule
 	}
 	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
 		return spec, err
@@ -479,26 +486,30 @@ type Route struct {
 	SecretHeaderValue string
 }
 
-// Route finds out how to reach a workspace. It reads memory only and does not check who asks: the caller has done so.
+// Route finds out how to reach a workspace. It is asked for every request to a workspace, so it waits for nothing, and it
+// does not check who asks: the caller has done so.
 func (m *Manager) Route(id workspace.ID) (Route, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, there := m.entries[id]
+	route, there := m.board.route(id)
 	if !there {
 		return Route{}, notFound(id)
 	}
+	return route, nil
+}
+
+// routeTo computes the route to a workspace as it is shown. The caller holds the lock.
+func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 	prof := m.profileOf(e.record.Spec.Profile)
-	route := Route{Workspace: e.published, AccessPath: prof.AccessPath(e.record.Owner, id)}
+	route := Route{Workspace: view, AccessPath: prof.AccessPath(e.record.Owner, e.record.ID)}
 	// While the engine is away its containers usually go on: who works in one is not thrown out.
-	away := e.published.Status == workspace.StatusUnknown && e.isReady()
-	if e.published.Status == workspace.StatusRunning || away {
+	away := view.Status == workspace.StatusUnknown && e.isReady()
+	if view.Status == workspace.StatusRunning || away {
 		route.Endpoint = e.observed.Endpoint
 		if prof.SecretHeaderName != "" {
 			route.SecretHeaderName = prof.SecretHeaderName
 			route.SecretHeaderValue = strings.ReplaceAll(prof.SecretHeaderValue, "{secret}", e.observed.Secret)
 		}
 	}
-	return route, nil
+	return route
 }
 
 // AccessPath is the path under which a workspace is reached.

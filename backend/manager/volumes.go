@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"lab-workspace-manager/backend/workspace"
 )
@@ -13,6 +14,7 @@ func (m *Manager) volumeMade(e *entry, step workspace.Step) {
 	if _, known := m.volumes[e.record.Volume]; known {
 		return
 	}
+	m.volumeChanges++
 	m.volumes[e.record.Volume] = workspace.Volume{
 		Name: e.record.Volume, Owner: e.record.Owner, UID: step.Deployment.UID,
 		DisplayName: e.record.Spec.DisplayName, CreatedAt: m.Now(),
@@ -21,10 +23,20 @@ func (m *Manager) volumeMade(e *entry, step workspace.Step) {
 
 // volumeRemoved notes that a workspace's files are gone because its owner said so. The caller holds the lock.
 func (m *Manager) volumeRemoved(e *entry) {
-	delete(m.volumes, e.record.Volume)
+	if _, there := m.volumes[e.record.Volume]; !there || m.holdsFilesOf(e) {
+		delete(m.volumes, e.record.Volume)
+		m.volumeChanges++
+		m.forgetKept(e.record.Volume)
+	}
 	e.record.DeleteVolume, e.record.VolumeAdopted = false, false
 	m.save(e)
-	m.forgetKept(e.record.Volume)
+}
+
+// holdsFilesOf reports whether a workspace's volume is known and its own, not one of the same name that was there before
+// (a state folder restored from an older copy). The caller holds the lock.
+func (m *Manager) holdsFilesOf(e *entry) bool {
+	volume, there := m.volumes[e.record.Volume]
+	return there && (e.record.VolumeAdopted || volume.UID == e.record.UID)
 }
 
 func (m *Manager) forgetKept(name string) {
@@ -36,10 +48,10 @@ func (m *Manager) forgetKept(name string) {
 
 // rememberVolume keeps the name of a deleted workspace with its volume, if the volume stays. The caller holds the lock.
 func (m *Manager) rememberVolume(e *entry) error {
-	volume, there := m.volumes[e.record.Volume]
-	if !there {
+	if !m.holdsFilesOf(e) {
 		return nil
 	}
+	volume := m.volumes[e.record.Volume]
 	volume.DisplayName, volume.KeptSince = e.record.Spec.DisplayName, m.Now()
 	if err := m.Store.KeepVolume(context.Background(), volume); err != nil {
 		return err
@@ -101,7 +113,7 @@ func (m *Manager) Volumes(caller Caller, owner workspace.Owner) ([]workspace.Vol
 			volume.DisplayName, volume.KeptSince = remembered.DisplayName, remembered.KeptSince
 		}
 		if user := users[name]; user != nil {
-			volume.UsedBy, volume.DisplayName = user.record.ID, user.record.Spec.DisplayName
+			volume.UsedBy, volume.DisplayName, volume.KeptSince = user.record.ID, user.record.Spec.DisplayName, time.Time{}
 		}
 		list = append(list, volume)
 	}
@@ -161,6 +173,7 @@ func (m *Manager) DeleteVolume(ctx context.Context, caller Caller, owner workspa
 		return err
 	}
 	delete(m.volumes, name)
+	m.volumeChanges++
 	m.forgetKept(name)
 	m.board.announce(EventVolumes, owner)
 	return nil
@@ -173,11 +186,12 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	}
 	m.mu.Lock()
 	volume, there := m.volumes[name]
-	image := ""
+	var helpers []string
+	for _, offered := range m.Catalog {
+		helpers = append(helpers, offered.Image)
+	}
 	if user := m.userOf(name); user != "" {
-		image = m.entries[user].record.Spec.Image
-	} else if len(m.Catalog) > 0 {
-		image = m.Catalog[0].Image
+		helpers = append(helpers, m.entries[user].record.Spec.Image)
 	}
 	err := m.refuseWithoutEngine()
 	m.mu.Unlock()
@@ -187,7 +201,7 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	case err != nil:
 		return workspace.Usage{}, err
 	}
-	return m.Options.Engine.MeasureVolume(ctx, name, image)
+	return m.Options.Engine.MeasureVolume(ctx, name, helpers)
 }
 
 // Usage measures the files of a workspace. A workspace that never ran has none.

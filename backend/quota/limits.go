@@ -58,7 +58,12 @@ func capRange[T float64 | int64](r Range[T], most T) Range[T] {
 		r.Max = most
 	}
 	r.Default = min(r.Default, r.Max)
-	r.Choices = slices.DeleteFunc(slices.Clone(r.Choices), func(v T) bool { return v > r.Max })
+	if len(r.Choices) > 0 {
+		r.Choices = slices.DeleteFunc(slices.Clone(r.Choices), func(v T) bool { return v > r.Max })
+		if len(r.Choices) == 0 { // none would mean any
+			r.Choices = []T{r.Default}
+		}
+	}
 	return r
 }
 

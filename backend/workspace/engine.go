@@ -27,9 +27,9 @@ type Engine interface {
 	Logs(ctx context.Context, id ID, lines int, follow bool, w io.Writer) error
 	// Images says what is known of each of the images, in their order. It asks no registry.
 	Images(ctx context.Context, images []string) ([]ImageState, error)
-	// MeasureVolume walks a volume. image is one that is here and may serve as a helper where the engine's own files
-	// cannot be read. CodeUnavailable when it cannot be measured here.
-	MeasureVolume(ctx context.Context, volume, image string) (Usage, error)
+	// MeasureVolume walks a volume. helpers are images, of which the first that is here and can do it serves where the
+	// engine's own files cannot be read. CodeUnavailable when it cannot be measured here; a number is never a guess.
+	MeasureVolume(ctx context.Context, volume string, helpers []string) (Usage, error)
 	// RemoveVolume removes a volume of this instance for good. CodeConflict while a container uses it, CodeNotFound
 	// when there is none or it is not ours.
 	RemoveVolume(ctx context.Context, volume string) error
@@ -75,6 +75,7 @@ type Observed struct {
 	UID         string
 	Attempt     int64
 	Fingerprint string
+	Profile     string // how the configuration called the contract of its image; "" = not known
 	DisplayName string // as it was when the container was made
 
 	Handle  string // the engine's own id of the container
@@ -153,6 +154,7 @@ type Deployment struct {
 	Fingerprint string
 
 	Image         string
+	Profile       string // kept with the container, for a manager that has lost its records
 	Compute       Compute
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist

@@ -22,14 +22,20 @@ type Record struct {
 	Launched int64 `json:"launched"`
 	// Outcome is how the current attempt ended; nil while it goes on.
 	Outcome *Outcome `json:"outcome,omitempty"`
-	// Previous is the spec before a change that replaces the container, until the new one runs: what to go back to.
-	Previous *Spec `json:"previous,omitempty"`
+	// Previous is the image before a change of it, until the new one runs: what to go back to.
+	Previous *PreviousImage `json:"previous,omitempty"`
 	// Notice is a sentence about something that went another way than asked while the workspace goes on.
 	Notice string `json:"notice,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	DesiredAt time.Time `json:"desired_at"` // when Desired was last changed
+}
+
+// PreviousImage is an image with the contract it was used by.
+type PreviousImage struct {
+	Image   string `json:"image"`
+	Profile string `json:"profile"`
 }
 
 // Outcome is how an attempt to run a workspace ended.

@@ -94,6 +94,9 @@ func Describe(s Situation) (status Status, phase, reason, code string) {
 		if observed != nil {
 			return StatusTerminating, s.Phase, "Stopping.", ""
 		}
+		if record.DeleteVolume {
+			return StatusTerminating, s.Phase, "Clearing its files, as was asked for every stop.", ""
+		}
 		return StatusStopped, "", record.Notice, ""
 	}
 	if outcome := record.Outcome; outcome != nil {

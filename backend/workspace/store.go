@@ -2,8 +2,9 @@ package workspace
 
 import "context"
 
-// Store keeps what an engine cannot hold. All methods are safe for concurrent use and durable when they return.
-// Errors: CodeStorageFull when the disk is full, else CodeInternal.
+// Store keeps what an engine cannot hold. All methods are safe for concurrent use and durable when they return. A write
+// that returns an error has written nothing: the end of its context counts before it has begun, not afterwards.
+// Errors: CodeStorageFull when the disk is full, CodeUnavailable when another program is in the way, else CodeInternal.
 type Store interface {
 	// Records returns all records in no particular order.
 	Records(ctx context.Context) ([]Record, error)

@@ -41,11 +41,7 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	case workspace.StepRemove:
 		return nil, e.removeByName(ctx, d)
 	case workspace.StepRemoveStorage:
-		err := e.RemoveVolume(ctx, d.Volume)
-		if workspace.CodeOf(err) == workspace.CodeNotFound {
-			err = nil
-		}
-		return nil, err
+		return nil, e.removeStorage(ctx, d)
 	case workspace.StepRelease:
 		return nil, e.releaseNetwork(ctx, d.Owner)
 	}
@@ -116,7 +112,7 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 		return nil, e.translate(err, "make the container")
 	}
 	return &workspace.Observed{
-		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, DisplayName: d.DisplayName,
+		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 		Handle: made.ID, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: secret,
 	}, nil
 }

@@ -28,6 +28,7 @@ const (
 	labelAttempt     = "lab-workspace-manager.attempt"      // for which the container was made
 	labelFingerprint = "lab-workspace-manager.fingerprint"  // of what the container was made with
 	labelDisplayName = "lab-workspace-manager.display-name" // when it was made
+	labelProfile     = "lab-workspace-manager.profile"      // contract of its image, as the configuration calls it
 	labelPort        = "lab-workspace-manager.port"         // where the IDE listens
 	labelHelper      = "lab-workspace-manager.helper"       // the manager it helps; no workspace, so snapshots leave it out
 	labelMadeAt      = "lab-workspace-manager.made-at"      // of a volume: Docker tells only seconds
@@ -58,6 +59,7 @@ func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
 	labels[labelVolumePath] = d.MountPath
 	labels[labelUID] = d.UID
 	labels[labelAttempt] = strconv.FormatInt(d.Attempt, 10)
+	labels[labelProfile] = d.Profile
 	labels[labelFingerprint] = d.Fingerprint
 	labels[labelDisplayName] = d.DisplayName
 	labels[labelPort] = strconv.Itoa(d.Port)

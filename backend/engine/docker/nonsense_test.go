@@ -62,7 +62,7 @@ func TestEngine_NonsenseIsAnErrorAndNoPanic(t *testing.T) {
 			_, _ = e.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: thesis}, func(workspace.Progress) {})
 		}
 		_, _ = e.Images(t.Context(), []string{"any"})
-		_, _ = e.MeasureVolume(t.Context(), "any", "any")
+		_, _ = e.MeasureVolume(t.Context(), "any", []string{"any"})
 		_ = e.Logs(t.Context(), thesis.ID, 10, false, io.Discard)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"lab-workspace-manager/backend/workspace"
@@ -25,30 +26,47 @@ const measureTimeout = time.Minute
 
 // RemoveVolume removes a volume of this instance and the files in it.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	if _, err := e.ourVolume(ctx, name); err != nil {
+		return err
+	}
+	return e.translate(e.client.VolumeRemove(ctx, name, false), "remove the volume "+name)
+}
+
+// ourVolume finds a volume of this instance.
+func (e *Engine) ourVolume(ctx context.Context, name string) (volume.Volume, error) {
 	found, err := e.client.VolumeInspect(ctx, name)
-	if err == nil && found.Labels[labelInstance] != e.instance {
-		return workspace.Errorf(workspace.CodeNotFound, "The volume %s is not ours.", name)
+	if err != nil {
+		return volume.Volume{}, e.translate(err, "find the volume "+name)
 	}
-	if err == nil {
-		err = e.client.VolumeRemove(ctx, name, false)
+	if found.Labels[labelInstance] != e.instance {
+		return volume.Volume{}, workspace.Errorf(workspace.CodeNotFound, "The volume %s is not ours.", name)
 	}
-	return e.translate(err, "remove the volume "+name)
+	return found, nil
+}
+
+// removeStorage removes the volume of a workspace, unless it holds the files of another one.
+func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) error {
+	found, err := e.ourVolume(ctx, d.Volume)
+	if err == nil && (d.VolumeAdopted || found.Labels[labelUID] == d.UID) {
+		err = e.translate(e.client.VolumeRemove(ctx, d.Volume, false), "remove the volume "+d.Volume)
+	}
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil
+	}
+	return err
 }
 
 // MeasureVolume walks a volume: in its folder where that can be read, else from a helper container.
-func (e *Engine) MeasureVolume(ctx context.Context, name, image string) (workspace.Usage, error) {
+func (e *Engine) MeasureVolume(ctx context.Context, name string, helpers []string) (workspace.Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
-	found, err := e.client.VolumeInspect(ctx, name)
+	found, err := e.ourVolume(ctx, name)
 	if err != nil {
-		return workspace.Usage{}, e.translate(err, "find the volume "+name)
-	}
-	if found.Labels[labelInstance] != e.instance {
-		return workspace.Usage{}, workspace.Errorf(workspace.CodeNotFound, "The volume %s is not ours.", name)
+		return workspace.Usage{}, err
 	}
 	usage, err := walk(ctx, found.Mountpoint)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		usage, err = e.measureInside(ctx, name, image)
+		usage, err = e.measureWithHelpers(ctx, name, helpers)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = workspace.Errorf(workspace.CodeUnavailable, "The volume has too many files to measure within %s.", measureTimeout)
@@ -85,12 +103,25 @@ func walk(ctx context.Context, folder string) (workspace.Usage, error) {
 	return usage, err
 }
 
+// errNoHelper says that an image is not here, or has no find that can do this.
+var errNoHelper = errors.New("the image cannot measure volumes")
+
+func (e *Engine) measureWithHelpers(ctx context.Context, name string, helpers []string) (workspace.Usage, error) {
+	for _, image := range helpers {
+		usage, err := e.measureInside(ctx, name, image)
+		if !errors.Is(err, errNoHelper) {
+			return usage, err
+		}
+	}
+	return workspace.Usage{}, workspace.Errorf(workspace.CodeUnavailable, "The volume cannot be measured: there is no image here to look with.")
+}
+
 // measureInside walks a volume from a helper container that can do nothing but read it.
 func (e *Engine) measureInside(ctx context.Context, name, image string) (workspace.Usage, error) {
 	made, err := e.client.ContainerCreate(ctx,
 		&container.Config{
 			Image: image, User: "0:0", Labels: map[string]string{labelHelper: e.instance}, NetworkDisabled: true,
-			Entrypoint: []string{"find", "/volume", "-xdev", "-type", "f", "-printf", "%s %T@\\n"},
+			Entrypoint: []string{"find", "/volume", "-ignore_readdir_race", "-xdev", "-type", "f", "-printf", "%s %T@\\n"},
 		},
 		&container.HostConfig{
 			CapDrop: []string{"ALL"}, CapAdd: []string{"DAC_READ_SEARCH"}, SecurityOpt: []string{"no-new-privileges"},
@@ -99,7 +130,7 @@ func (e *Engine) measureInside(ctx context.Context, name, image string) (workspa
 		}, &network.NetworkingConfig{}, nil, "")
 	if err != nil {
 		if errdefs.IsNotFound(err) {
-			return workspace.Usage{}, workspace.Errorf(workspace.CodeUnavailable, "The volume cannot be measured: there is no image here to look with.")
+			return workspace.Usage{}, errNoHelper
 		}
 		return workspace.Usage{}, e.translate(err, "measure the volume")
 	}
@@ -112,10 +143,16 @@ func (e *Engine) measureInside(ctx context.Context, name, image string) (workspa
 	}()
 	waiting, failed := e.client.ContainerWait(ctx, made.ID, container.WaitConditionNextExit)
 	if err := e.client.ContainerStart(ctx, made.ID, container.StartOptions{}); err != nil {
+		if errdefs.IsInvalidArgument(err) || errdefs.IsNotFound(err) { // no such program in the image
+			return workspace.Usage{}, errNoHelper
+		}
 		return workspace.Usage{}, e.translate(err, "measure the volume")
 	}
 	select {
-	case <-waiting:
+	case ended := <-waiting:
+		if ended.StatusCode != 0 { // what it has counted may be a part
+			return workspace.Usage{}, errNoHelper
+		}
 	case err := <-failed:
 		return workspace.Usage{}, e.translate(err, "measure the volume")
 	}

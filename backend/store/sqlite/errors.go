@@ -30,6 +30,10 @@ func (s *Store) explain(err error, format string, args ...any) error {
 		failure.Code = workspace.CodeStorageFull
 		failure.Message += fmt.Sprintf(", because the disk of the folder %s is full. What was there before is not lost.", folder)
 		failure.Hint = fmt.Sprintf("Make room in %s and try again.", folder)
+	case hasCode(err, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+		failure.Code = workspace.CodeUnavailable
+		failure.Message += fmt.Sprintf(", because another program holds the state file %s.", s.path)
+		failure.Hint = "End that program, or wait until it is done, and try again."
 	case hasCode(err, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
 		failure.Message += ", because it is damaged or was never a state file of the workspace manager."
 		failure.Hint = "Put a copy of it back, or move it away to begin without its workspaces."

@@ -12,6 +12,16 @@ import (
 
 var _ workspace.Store = (*Store)(nil)
 
+// write carries one statement through once it has begun. A call that is cancelled in the middle could not say whether
+// the row is on the disk (the driver answers with the context's error even after the commit).
+func (s *Store) write(ctx context.Context, statement string, values ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := s.db.ExecContext(context.WithoutCancel(ctx), statement, values...)
+	return err
+}
+
 // Records returns all records in no particular order.
 func (s *Store) Records(ctx context.Context) ([]workspace.Record, error) {
 	records, err := readAll[workspace.Record](ctx, s.db, "SELECT data FROM records")
@@ -26,7 +36,7 @@ func (s *Store) PutRecord(ctx context.Context, record workspace.Record) error {
 	data, err := json.Marshal(record)
 	if err == nil {
 		// No REPLACE: it would delete the row first, and the log with it.
-		_, err = s.db.ExecContext(ctx, `INSERT INTO records (id, owner, data) VALUES (?, ?, ?)
+		err = s.write(ctx, `INSERT INTO records (id, owner, data) VALUES (?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, data = excluded.data`, record.ID, record.Owner, string(data))
 	}
 	if err != nil {
@@ -37,7 +47,7 @@ func (s *Store) PutRecord(ctx context.Context, record workspace.Record) error {
 
 // DeleteRecord removes a record and its log; no error when there is none.
 func (s *Store) DeleteRecord(ctx context.Context, id workspace.ID) error {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM records WHERE id = ?", id); err != nil {
+	if err := s.write(ctx, "DELETE FROM records WHERE id = ?", id); err != nil {
 		return s.explain(err, "Workspace %s could not be removed from the state file", id)
 	}
 	return nil
@@ -50,7 +60,7 @@ func (s *Store) PutLog(ctx context.Context, id workspace.ID, text []byte) error 
 	if tail == nil {
 		tail = []byte{} // nil would be NULL
 	}
-	_, err := s.db.ExecContext(ctx, `INSERT INTO logs (id, text) SELECT id, ?2 FROM records WHERE id = ?1
+	err := s.write(ctx, `INSERT INTO logs (id, text) SELECT id, ?2 FROM records WHERE id = ?1
 		ON CONFLICT (id) DO UPDATE SET text = excluded.text`, id, tail)
 	if err != nil {
 		return s.explain(err, "The log of workspace %s could not be saved", id)
@@ -99,7 +109,7 @@ func (s *Store) KeptVolumes(ctx context.Context) ([]workspace.Volume, error) {
 func (s *Store) KeepVolume(ctx context.Context, volume workspace.Volume) error {
 	data, err := json.Marshal(keptVolume(volume))
 	if err == nil {
-		_, err = s.db.ExecContext(ctx, "INSERT OR REPLACE INTO volumes (name, owner, data) VALUES (?, ?, ?)",
+		err = s.write(ctx, "INSERT OR REPLACE INTO volumes (name, owner, data) VALUES (?, ?, ?)",
 			volume.Name, volume.Owner, string(data))
 	}
 	if err != nil {
@@ -110,7 +120,7 @@ func (s *Store) KeepVolume(ctx context.Context, volume workspace.Volume) error {
 
 // ForgetVolume drops that memory; no error when there is none.
 func (s *Store) ForgetVolume(ctx context.Context, name string) error {
-	if _, err := s.db.ExecContext(ctx, "DELETE FROM volumes WHERE name = ?", name); err != nil {
+	if err := s.write(ctx, "DELETE FROM volumes WHERE name = ?", name); err != nil {
 		return s.explain(err, "Volume %s could not be removed from the state file", name)
 	}
 	return nil
@@ -128,7 +138,7 @@ func (s *Store) GetMeta(ctx context.Context, key string) (string, error) {
 
 // SetMeta keeps a value that the program needs to know about itself, such as its instance id.
 func (s *Store) SetMeta(ctx context.Context, key, value string) error {
-	if _, err := s.db.ExecContext(ctx, "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value); err != nil {
+	if err := s.write(ctx, "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value); err != nil {
 		return s.explain(err, "The value %q could not be saved in the state file %s", key, s.path)
 	}
 	return nil

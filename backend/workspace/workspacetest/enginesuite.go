@@ -206,7 +206,7 @@ func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
 	s.do(t, workspace.StepCreate, first)
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
 	s.do(t, workspace.StepRemove, first)
-	usage, err := s.Engine.MeasureVolume(t.Context(), first.Volume, s.Good)
+	usage, err := s.Engine.MeasureVolume(t.Context(), first.Volume, []string{s.Missing, s.Good})
 	require.NoError(t, err)
 	require.False(t, usage.MeasuredAt.IsZero())
 	require.NoError(t, s.Engine.RemoveVolume(t.Context(), first.Volume))

@@ -261,6 +261,12 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 	case workspace.StepRelease:
 		return nil, nil // its workspaces share nothing
 	case workspace.StepRemoveStorage:
+		f.mu.Lock()
+		found, there := f.volumes[d.Volume]
+		f.mu.Unlock()
+		if there && !d.VolumeAdopted && found.UID != d.UID {
+			return nil, nil // of another workspace
+		}
 		err := f.RemoveVolume(ctx, d.Volume)
 		if workspace.CodeOf(err) == workspace.CodeNotFound {
 			err = nil
@@ -343,7 +349,7 @@ func (f *FakeEngine) create(d workspace.Deployment) (*workspace.Observed, error)
 	c := &fakeContainer{
 		log: "made of " + d.Image + " (" + image.behaviour + ")\n",
 		observed: workspace.Observed{
-			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, DisplayName: d.DisplayName,
+			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: fmt.Sprintf("fake-%d", f.nextHandle), State: workspace.ContainerCreated,
 			Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
 		},
@@ -473,7 +479,7 @@ func (f *FakeEngine) Images(_ context.Context, images []string) ([]workspace.Ima
 }
 
 // MeasureVolume says that every volume has one file.
-func (f *FakeEngine) MeasureVolume(_ context.Context, volume, _ string) (workspace.Usage, error) {
+func (f *FakeEngine) MeasureVolume(_ context.Context, volume string, _ []string) (workspace.Usage, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, there := f.volumes[volume]; !there {

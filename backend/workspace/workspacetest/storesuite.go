@@ -184,7 +184,7 @@ func storeKeepsVolumes(t *testing.T, store workspace.Store) {
 func storeSharesNothing(t *testing.T, store workspace.Store) {
 	record := NewRecord("ada0", 1)
 	record.Outcome = &workspace.Outcome{Reason: "as it was"}
-	record.Previous = &workspace.Spec{Image: "as it was"}
+	record.Previous = &workspace.PreviousImage{Image: "as it was"}
 	text := []byte("as it was")
 	require.NoError(t, store.PutRecord(t.Context(), record))
 	require.NoError(t, store.PutLog(t.Context(), record.ID, text))
