@@ -190,6 +190,39 @@ func TestManager_BlamesNobodyForItsOwnRemovals(t *testing.T) {
 	}, deadline, time.Millisecond)
 }
 
+// remaking makes a container anew when it is started, as Docker's engine has to when its network is gone.
+type remaking struct {
+	*workspacetest.FakeEngine
+	remade atomic.Int32
+}
+
+func (r *remaking) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
+	if step.Kind == workspace.StepStart && r.remade.Add(1) == 2 {
+		r.RemoveByHand(step.Deployment.ID)
+		time.Sleep(20 * time.Millisecond) // the news of it comes first
+		if _, err := r.FakeEngine.Execute(ctx, workspace.Step{Kind: workspace.StepCreate, Deployment: step.Deployment}, progress); err != nil {
+			return nil, err
+		}
+	}
+	return r.FakeEngine.Execute(ctx, step, progress)
+}
+
+func TestManager_BlamesNobodyWhenAStartMakesTheContainerAnew(t *testing.T) {
+	l := newLab(t)
+	l.stop()
+	engine := &remaking{FakeEngine: l.engine}
+	options := l.Options
+	options.Engine = engine
+	l.runWith(options)
+	id := l.create("x", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	l.engine.GoAway()
+	l.reach(id, workspace.StatusUnknown)
+	l.engine.ComeBack(true)
+	l.reach(id, workspace.StatusRunning)
+	require.Equal(t, int32(2), engine.remade.Load())
+}
+
 func TestManager_GivesAnEngineTimeThatBreaksOff(t *testing.T) {
 	l := newLab(t)
 	var tries atomic.Int32

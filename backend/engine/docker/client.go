@@ -3,8 +3,11 @@ package docker
 import (
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
+	"net/url"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/docker/cli/cli/config"
@@ -52,6 +55,7 @@ type Engine struct {
 	namespace   string
 	pool        netip.Prefix
 	reach       string
+	remote      bool // it runs on another machine
 	builds      map[string]Build
 	trustHostCA bool
 	log         *slog.Logger
@@ -90,13 +94,31 @@ func New(options Options) (*Engine, error) {
 	}
 	return &Engine{
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
-		pool: options.SubnetPool, reach: reach, builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
+		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		networks:     map[workspace.Owner]ownerNetwork{},
 		looks:        map[string]look{},
 		forgotten:    map[string]struct{}{},
 		kills:        map[string]kill{},
 	}, nil
+}
+
+// isRemote reports whether an endpoint is on another machine: what is published there on 127.0.0.1 is not here.
+func isRemote(endpoint string) bool {
+	parsed, err := url.Parse(endpoint)
+	if err != nil || parsed.Scheme == "unix" || parsed.Scheme == "npipe" {
+		return false
+	}
+	name := parsed.Hostname()
+	ip := net.ParseIP(name)
+	if name == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return false
+	}
+	own, err := net.InterfaceAddrs()
+	return err != nil || !slices.ContainsFunc(own, func(address net.Addr) bool {
+		mine, ok := address.(*net.IPNet)
+		return ok && mine.IP.Equal(ip)
+	})
 }
 
 // Close ends idle connections.

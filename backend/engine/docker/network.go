@@ -54,6 +54,13 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 		return ownerNetwork{}, workspace.Errorf(workspace.CodeConflict, "There is a network %s that is not ours.", name)
 	}
 	made := ownerNetwork{name: name, publish: e.mustPublish(found)}
+	if made.publish && e.remote {
+		return ownerNetwork{}, &workspace.Error{
+			Code:    workspace.CodeInvalid,
+			Message: fmt.Sprintf("Docker runs on another machine (%s), and its workspaces cannot be reached from here.", e.endpoint),
+			Hint:    `Run the manager on that machine, or route its container networks here and set docker.reach = "address".`,
+		}
+	}
 	e.mu.Lock()
 	e.networks[owner] = made
 	e.mu.Unlock()
@@ -98,8 +105,8 @@ func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) erro
 	return e.translate(err, "remove the owner's network")
 }
 
-// mustPublish reports whether the manager cannot reach the network's addresses: the bridge is an interface of another
-// machine, as with Docker Desktop or a remote engine.
+// mustPublish reports whether the manager cannot reach the network's addresses: the bridge is an interface of a virtual
+// machine (Docker Desktop), or of another machine.
 func (e *Engine) mustPublish(found network.Inspect) bool {
 	switch e.reach {
 	case ReachAddress:

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/workspace"
@@ -65,6 +66,41 @@ func TestEngine_NonsenseIsAnErrorAndNoPanic(t *testing.T) {
 		_, _ = e.MeasureVolume(t.Context(), "any", []string{"any"})
 		_ = e.Logs(t.Context(), thesis.ID, 10, false, io.Discard)
 	}
+}
+
+func TestSnapshot_OneDamagedContainerTakesNothingFromTheOthers(t *testing.T) {
+	e := badEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		const labels = `"Labels":{"lab-workspace-manager.instance":"bad","ctxy.deploymentId":"%s","lab-workspace-manager.uid":"u"}`
+		one := func(name string) string { return strings.ReplaceAll(labels, "%s", name) }
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/containers/json"):
+			_, _ = io.WriteString(w, `[{"Id":"g","State":"running",`+one("good")+`},{"Id":"b","State":"dead",`+one("broken")+`}]`)
+		case strings.HasSuffix(r.URL.Path, "/containers/g/json"):
+			_, _ = io.WriteString(w, `{"Id":"g","State":{"Status":"running","Running":true},"Config":{`+one("good")+`}}`)
+		case strings.HasSuffix(r.URL.Path, "/containers/b/json"):
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, `{"message":"RWLayer of container b is unexpectedly nil"}`)
+		default:
+			_, _ = io.WriteString(w, `{}`)
+		}
+	})
+	snapshot, err := e.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Workspaces, 2)
+	require.Equal(t, workspace.ContainerRunning, snapshot.Workspaces[0].State)
+	require.Equal(t, []any{workspace.ID("broken"), "u", workspace.ContainerDead}, []any{snapshot.Workspaces[1].ID, snapshot.Workspaces[1].UID, snapshot.Workspaces[1].State})
+}
+
+func TestIsRemote(t *testing.T) {
+	for endpoint, remote := range map[string]bool{
+		"unix:///var/run/docker.sock": false, "npipe:////./pipe/docker_engine": false, "tcp://127.0.0.1:2375": false, "tcp://localhost:2375": false,
+		"tcp://[::1]:2375": false, "tcp://192.0.2.7:2375": true, "tcp://docker:2375": true, "http://docker.example.com": true, "ssh://lab@gpu-box": true,
+	} {
+		require.Equal(t, remote, isRemote(endpoint), endpoint)
+	}
+	e := &Engine{remote: true, endpoint: "tcp://192.0.2.7:2375", reach: ReachAuto, networks: map[workspace.Owner]ownerNetwork{}}
+	require.True(t, e.mustPublish(network.Inspect{}))
 }
 
 func FuzzMessages(f *testing.F) {

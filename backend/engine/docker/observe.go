@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,11 +86,20 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 		}
 		group.Go(func() error {
 			observed, err := e.inspect(groupCtx, listed.ID)
-			if workspace.CodeOf(err) == workspace.CodeNotFound {
+			switch workspace.CodeOf(err) {
+			case "":
+			case workspace.CodeNotFound:
 				return nil // it went away meanwhile
-			}
-			if err != nil {
+			case workspace.CodeUnavailable:
 				return err
+			default:
+				if groupCtx.Err() != nil {
+					return err
+				}
+				// One damaged container must not take the engine away from everybody.
+				e.log.Warn("Docker cannot look at a container", "container", listed.ID, "error", err)
+				looks[i] = &look{state: state, observed: listedAs(listed)}
+				return nil
 			}
 			if observed.State == workspace.ContainerExited && observed.KilledBy == "" {
 				observed.KilledBy = e.recallKill(groupCtx, observed)
@@ -121,6 +131,18 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 	return list, nil
 }
 
+// listedAs is what can be said of a container by the list alone.
+func listedAs(listed container.Summary) workspace.Observed {
+	return observedOf(container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{ID: listed.ID, State: &container.State{
+			Status: listed.State, Running: listed.State == container.StateRunning,
+			Paused: listed.State == container.StatePaused, Dead: listed.State == container.StateDead,
+		}},
+		Config: &container.Config{Image: listed.Image, Labels: listed.Labels},
+		Mounts: listed.Mounts,
+	})
+}
+
 // listedState is what the list says of a container, without what grows with time ("Up 3 minutes"): an exit code is kept.
 func listedState(listed container.Summary) string {
 	code := ""
@@ -133,7 +155,12 @@ func listedState(listed container.Summary) string {
 			address += joined.IPAddress
 		}
 	}
-	return fmt.Sprintf("%s %s %s", listed.State, code, address)
+	ports := make([]string, len(listed.Ports))
+	for i, port := range listed.Ports {
+		ports[i] = fmt.Sprint(port.PublicPort)
+	}
+	slices.Sort(ports)
+	return fmt.Sprintf("%s %s %s %v", listed.State, code, address, ports)
 }
 
 // forgetLook makes the next snapshot inspect the container again.
@@ -142,6 +169,14 @@ func (e *Engine) forgetLook(id string) {
 	defer e.mu.Unlock()
 	delete(e.looks, id)
 	e.forgotten[id] = struct{}{}
+}
+
+func (e *Engine) forgetLooks() {
+	e.looking.Lock()
+	defer e.looking.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.looks)
 }
 
 // inspect looks at one container of this instance; CodeNotFound when there is none or it is not ours.

@@ -38,6 +38,7 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 	if _, err := e.client.Ping(ctx); err != nil {
 		return e.translate(err, "answer")
 	}
+	e.forgetLooks() // what happened while nobody watched is not known
 	connected()
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()

@@ -196,6 +196,9 @@ func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
 	later := first
 	later.UID = "uid-later"
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
+	s.do(t, workspace.StepRemoveStorage, later)
+	_, err := s.Engine.MeasureVolume(t.Context(), first.Volume, []string{s.Good})
+	require.NoError(t, err, "what was left alone is not removed either")
 	later.VolumeAdopted = true
 	s.do(t, workspace.StepStorage, later)
 	later.Volume = "does-not-exist-vol"

@@ -1,0 +1,61 @@
+package docker
+
+import (
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// sleeper is a workspace that does nothing, in the owner's network.
+func sleeper(e *Engine, image string) workspace.Deployment {
+	id := workspace.ID(e.namespace + "-p-ada0-s-ws-sleeper")
+	return workspace.Deployment{
+		ID: id, UID: "u1", Owner: "ada0", DisplayName: "sleeper", Attempt: 1, Fingerprint: "f", Profile: "custom", Image: image,
+		Compute: workspace.Compute{CPUs: 0.5, MemoryMB: 300, ShmMB: 64, Processes: 100},
+		Volume:  "ada0-" + string(id) + "-vol", MountPath: "/workspace", Port: 8080, StopGrace: time.Second,
+	}
+}
+
+func TestSnapshot_SeesARestartThatNoEventTold(t *testing.T) {
+	needsDocker(t)
+	image := variant(t, "looks", "ENTRYPOINT [\"sleep\",\"1000\"]\n")
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", image).Run() })
+	e := newTestEngine(t)
+	e.reach = ReachPort
+	d := sleeper(e, image)
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		_, err := e.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+		require.NoError(t, err)
+	}
+	_, err := e.Snapshot(t.Context())
+	require.NoError(t, err)
+	out, err := exec.Command("docker", "restart", "-t", "0", string(d.ID)).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	after, err := e.Snapshot(t.Context())
+	require.NoError(t, err)
+	truth, err := e.inspect(t.Context(), string(d.ID))
+	require.NoError(t, err)
+	require.Equal(t, []any{truth.Endpoint, truth.StartedAt, "custom"}, []any{after.Workspaces[0].Endpoint, after.Workspaces[0].StartedAt, after.Workspaces[0].Profile})
+}
+
+func TestMeasureVolume_ClaimsNothingItDoesNotKnow(t *testing.T) {
+	needsDocker(t)
+	helpless := variant(t, "find", "USER 0\nRUN printf '#!/bin/sh\\necho find: unrecognized: -printf >&2\\nexit 1\\n' > /usr/bin/find\n")
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", helpless).Run() })
+	e := newTestEngine(t)
+	d := sleeper(e, goodImage)
+	_, err := e.Execute(t.Context(), workspace.Step{Kind: workspace.StepStorage, Deployment: d}, func(workspace.Progress) {})
+	require.NoError(t, err)
+	out, err := exec.Command("docker", "run", "--rm", "-u", "0", "-v", d.Volume+":/v", "--entrypoint", "dd", goodImage, "if=/dev/zero", "of=/v/thesis.bin", "bs=1M", "count=5").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	_, err = e.measureWithHelpers(t.Context(), d.Volume, []string{"lab-test-not-here:1", helpless})
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
+	usage, err := e.measureWithHelpers(t.Context(), d.Volume, []string{"lab-test-not-here:1", helpless, goodImage})
+	require.NoError(t, err)
+	require.Equal(t, []int64{5 << 20, 1}, []int64{usage.Bytes, usage.Files})
+}
