@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pkg/browser"
 	"github.com/wailsapp/wails/v2"
@@ -69,14 +71,17 @@ const (
 	logChannel   = "lab:logs:"
 	callTimeout  = 5 * time.Minute // a delete waits for its container
 	maxStreams   = 64              // logs that pages follow at once
+
+	browserPatience = 2 * time.Second // for the system to say that it has no browser
 )
 
 // errNoWindow says that there is no place for a window.
 var errNoWindow = errors.New("the window cannot be opened. Run the program with --serve, and open the link that it prints in a browser")
 
 // openWindow shows the window and returns when it is closed. start brings the manager up; its error is shown, too,
-// because whoever clicks on an icon sees nothing else. errNoWindow when start was not called.
-func openWindow(app *App, assets assetserver.Options, start func(context.Context) (*server.Server, error)) (err error) {
+// because whoever clicks on an icon sees nothing else. state is the state folder: a second window on it only raises the
+// first. errNoWindow when there is no place for one.
+func openWindow(app *App, assets assetserver.Options, state string, start func(context.Context) (*server.Server, error)) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil { // Wails has no other way to say that there is no display
 			err = fmt.Errorf("%v: %w", cause, errNoWindow)
@@ -94,11 +99,8 @@ func openWindow(app *App, assets assetserver.Options, start func(context.Context
 		AssetServer:      &assets,
 		Linux:            &linux.Options{ProgramName: "lab-workspace-manager"},
 		SingleInstanceLock: &options.SingleInstanceLock{
-			UniqueId: "lab-workspace-manager",
-			OnSecondInstanceLaunch: func(options.SecondInstanceData) {
-				runtime.WindowUnminimise(app.ctx)
-				runtime.Show(app.ctx)
-			},
+			UniqueId:               fmt.Sprintf("lab-workspace-manager-%08x", crc32.ChecksumIEEE([]byte(state))),
+			OnSecondInstanceLaunch: func(options.SecondInstanceData) { app.raise() },
 		},
 		ErrorFormatter: formatError,
 		Bind:           []any{app},
@@ -117,6 +119,17 @@ func openWindow(app *App, assets assetserver.Options, start func(context.Context
 		OnShutdown: func(context.Context) { app.stopStreams() },
 	})
 	return errors.Join(err, startErr)
+}
+
+// raise brings the window to the front, once there is one.
+func (a *App) raise() {
+	a.mu.Lock()
+	window := a.ctx
+	a.mu.Unlock()
+	if window != nil {
+		runtime.WindowUnminimise(window)
+		runtime.Show(window)
+	}
 }
 
 // showStartError returns when it has been read. Wails hears no signal meanwhile, and nothing runs that had to be ended.
@@ -272,7 +285,14 @@ func openInBrowser(address string) error {
 	if err != nil || (parsed.Scheme != "http" && parsed.Scheme != "https") {
 		return workspace.Invalid("url", "Only web addresses can be opened.")
 	}
-	if err := browser.OpenURL(parsed.String()); err != nil {
+	// Where there is no desktop environment the call lasts until the browser ends; a failure shows at once.
+	opened := make(chan error, 1)
+	go func() { opened <- browser.OpenURL(parsed.String()) }()
+	select {
+	case err = <-opened:
+	case <-time.After(browserPatience):
+	}
+	if err != nil {
 		return &workspace.Error{Code: workspace.CodeUnavailable, Message: "No browser could be opened.", Hint: "Open this address yourself: " + address, Err: err}
 	}
 	return nil
@@ -377,7 +397,7 @@ func (a *App) FollowLogs(stream, id string, lines int) error {
 	channel := logChannel + stream
 	go func() {
 		defer a.StopLogs(stream)
-		err := srv.Manager.Logs(ctx, caller, caller.User, workspace.ID(id), lines, true, emitter{window: window, channel: channel})
+		err := srv.Manager.Logs(ctx, caller, caller.User, workspace.ID(id), lines, true, &emitter{send: func(text string) { runtime.EventsEmit(window, channel, text) }})
 		if ctx.Err() == nil {
 			runtime.EventsEmit(window, channel, endOf(err))
 		}
@@ -393,16 +413,29 @@ func endOf(err error) map[string]any {
 	return map[string]any{"error": formatError(err)}
 }
 
-// emitter is a writer whose text goes to the page.
+// emitter is a writer whose text goes to the page in whole characters: what comes may be cut anywhere.
 type emitter struct {
-	window  context.Context
-	channel string
+	send func(text string)
+	rest []byte // the beginning of a character
 }
 
-var _ io.Writer = emitter{}
+var _ io.Writer = (*emitter)(nil)
 
-func (e emitter) Write(p []byte) (int, error) {
-	runtime.EventsEmit(e.window, e.channel, string(p))
+func (e *emitter) Write(p []byte) (int, error) {
+	text := append(e.rest, p...)
+	whole := len(text)
+	for back := 1; back < utf8.UTFMax && back <= len(text); back++ {
+		if last := text[len(text)-back:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				whole -= back
+			}
+			break
+		}
+	}
+	e.rest = append([]byte(nil), text[whole:]...)
+	if whole > 0 {
+		e.send(string(text[:whole]))
+	}
 	return len(p), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,4 +29,16 @@ func TestThePageKnowsTheBoundMethods(t *testing.T) {
 		bound[method.Name] = method.Type.NumIn() - 1
 	}
 	require.Equal(t, bound, page)
+}
+
+func TestEmitter_SendsWholeCharacters(t *testing.T) {
+	var sent []string
+	e := &emitter{send: func(text string) { sent = append(sent, text) }}
+	for _, b := range []byte("a研究🙂é\xff\n") {
+		n, err := e.Write([]byte{b})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+	require.Equal(t, "a研究🙂é\xff\n", strings.Join(sent, ""))
+	require.Equal(t, []string{"a", "研", "究", "🙂", "é", "\xff", "\n"}, sent)
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -159,27 +160,24 @@ func desktop(ctx context.Context, loaded config.Loaded, loadErr error, report st
 	log := newLog(loaded, stderr)
 	app := newApp(log, report)
 	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	var running sync.WaitGroup
+	var runErr error
 	start := func(context.Context) (*server.Server, error) {
 		if loadErr != nil {
-			ended <- nil
 			return nil, loadErr
 		}
 		srv, err := server.New(ctx, server.Options{Loaded: loaded, Version: version, Log: log})
 		if err != nil {
-			ended <- nil
 			return nil, err
 		}
-		go func() { ended <- srv.Run(ctx) }()
+		running.Go(func() { runErr = srv.Run(ctx) })
 		return srv, nil
 	}
-	err := openWindow(app, assetserver.Options{Assets: frontend.Assets()}, start)
+	err := openWindow(app, assetserver.Options{Assets: frontend.Assets()}, loaded.Folders.State, start)
 	stop()
-	switch {
-	case loadErr != nil:
+	running.Wait()
+	if loadErr != nil {
 		return loadErr // the configuration is wrong, with and without a window
-	case errors.Is(err, errNoWindow):
-		return err
 	}
-	return errors.Join(err, <-ended)
+	return errors.Join(err, runErr)
 }

@@ -71,6 +71,7 @@ func (b *buffers) Put(buffer []byte) { b.pool.Put((*[copyBuffer]byte)(buffer)) }
 
 // forward passes the request on to the workspace and its answer back.
 func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
+	v.asked = r
 	if _, upgrades := r.Header["Upgrade"]; upgrades {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			r.Header.Del("Upgrade") // h2c would be a tunnel past everything here
@@ -127,7 +128,7 @@ func cutBase(path, base string) string {
 func (v *visit) confine(res *http.Response) error {
 	borders{accessPath: v.target.AccessPath, endpoint: v.endpoint(), host: res.Request.Host}.confine(res)
 	if v.renew {
-		res.Header.Add("Set-Cookie", v.proxy.sessions.cookie(res.Request, &v.target, v.mode).String())
+		res.Header.Add("Set-Cookie", v.proxy.sessions.cookie(v.asked, &v.target, v.mode).String())
 	}
 	return nil
 }

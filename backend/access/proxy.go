@@ -127,7 +127,8 @@ type visit struct {
 	address
 	atRoot bool // of the workspace's own host
 	target Target
-	renew  bool // the visitor's cookie gets old
+	renew  bool          // the visitor's cookie gets old
+	asked  *http.Request // as the visitor sent it; set by forward
 }
 
 // ServeHTTP answers everything that comes to the access listener.

@@ -120,6 +120,15 @@ func TestCookie_IsConfined(t *testing.T) {
 	require.True(t, cookie.Secure)
 }
 
+func TestCookie_IsRenewedAsItWas(t *testing.T) {
+	l := newLab(t, http.HandlerFunc(mirror))
+	visitor := l.visitor(id, byPath)
+	l.clock.advance(sessionRenewal + time.Minute)
+	res, _ := l.get(visitor, l.at(id, byPath, base+"/x"), "X-Forwarded-Proto", "https")
+	require.Len(t, res.Cookies(), 1)
+	require.True(t, res.Cookies()[0].Secure, "the front before us speaks TLS")
+}
+
 func TestCookie_OpensNothingElse(t *testing.T) {
 	l := newLab(t, http.HandlerFunc(mirror))
 	path := base + "/x"

@@ -91,7 +91,7 @@ type WorkspaceInput struct {
 	Profile           string        `json:"profile,omitempty" doc:"Which contract the image speaks; found out when left out." maxLength:"100"`
 	Compute           *ComputeInput `json:"compute,omitempty"`
 	Storage           *StorageInput `json:"storage,omitempty"`
-	IdleTimeout       *Seconds      `json:"idle_timeout,omitempty"`
+	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
 	ClearVolumeOnStop *bool         `json:"clear_volume_on_stop,omitempty" nullable:"true"`
 	IsStopped         *bool         `json:"is_stopped,omitempty" nullable:"true" doc:"Create it without starting it."`
 }
@@ -104,7 +104,7 @@ type WorkspaceUpdate struct {
 	Profile           *string       `json:"profile,omitempty" nullable:"true" maxLength:"100"`
 	Compute           *ComputeInput `json:"compute,omitempty" doc:"CPUs and memory apply live."`
 	Storage           *StorageInput `json:"storage,omitempty"`
-	IdleTimeout       *Seconds      `json:"idle_timeout,omitempty"`
+	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
 	ClearVolumeOnStop *bool         `json:"clear_volume_on_stop,omitempty" nullable:"true"`
 }
 

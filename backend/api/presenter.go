@@ -292,7 +292,7 @@ func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change m
 func (in WorkspaceInput) Request() manager.CreateRequest {
 	request := manager.CreateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
-		IdleTimeout: durationOf(in.IdleTimeout), ClearVolumeOnStop: isTrue(in.ClearVolumeOnStop), Stopped: isTrue(in.IsStopped),
+		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: isTrue(in.ClearVolumeOnStop), Stopped: isTrue(in.IsStopped),
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
@@ -308,12 +308,13 @@ func (in WorkspaceInput) Request() manager.CreateRequest {
 func (in WorkspaceUpdate) Request() manager.UpdateRequest {
 	request := manager.UpdateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
-		IdleTimeout: durationOf(in.IdleTimeout), ClearVolumeOnStop: in.ClearVolumeOnStop,
+		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: in.ClearVolumeOnStop,
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
 	}
 	if in.Storage != nil {
+		request.Volume = in.Storage.Volume
 		request.VolumeMB, request.ContainerMB = wholeOf(in.Storage.VolumeSize), wholeOf(in.Storage.ContainerSize)
 	}
 	return request
@@ -326,14 +327,6 @@ func wholeOf(n *Number) *int64 {
 	}
 	whole := int64(math.Max(math.MinInt64/2, math.Min(math.MaxInt64/2, math.Trunc(float64(*n)))))
 	return &whole
-}
-
-func durationOf(s *Seconds) *time.Duration {
-	if s == nil {
-		return nil
-	}
-	duration := s.Duration()
-	return &duration
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }

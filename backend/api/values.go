@@ -89,6 +89,29 @@ func (Seconds) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// MaybeSeconds is a Seconds that may be left out. A pointer would not do: null means 0, and JSON makes nil of it.
+type MaybeSeconds struct {
+	Said  bool
+	Value Seconds
+}
+
+// UnmarshalJSON reads any of the forms of Seconds, null among them.
+func (m *MaybeSeconds) UnmarshalJSON(data []byte) error {
+	m.Said = true
+	return m.Value.UnmarshalJSON(data)
+}
+
+// Schema describes MaybeSeconds to OpenAPI.
+func (MaybeSeconds) Schema(r huma.Registry) *huma.Schema { return Seconds(0).Schema(r) }
+
+func (m MaybeSeconds) duration() *time.Duration {
+	if !m.Said {
+		return nil
+	}
+	duration := m.Value.Duration()
+	return &duration
+}
+
 var isoDuration = regexp.MustCompile(`^([+-])?P(?:(\d+(?:[.,]\d+)?)W)?(?:(\d+(?:[.,]\d+)?)D)?(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?$`)
 
 // parseSeconds reads seconds or an ISO 8601 duration of weeks, days, hours, minutes and seconds; months and years have

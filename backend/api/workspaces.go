@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"sync"
 
@@ -64,7 +63,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 		}
 		return &huma.StreamResponse{Body: func(out huma.Context) {
 			out.SetHeader("Content-Type", "application/json")
-			s.cache.write(out.BodyWriter(), views, s.Presenter.Workspace)
+			_, _ = out.BodyWriter().Write(s.cache.body(in.owner(), views, s.Presenter.Workspace)) // the client is gone; nobody is left to tell
 		}}, nil
 	})
 
@@ -179,7 +178,7 @@ func schemaOf[T any](api huma.API) *huma.Schema {
 // listCache keeps the JSON of each workspace until it changes, so that a list of a thousand is a copy and no encoding.
 type listCache struct {
 	mu      sync.Mutex
-	encoded map[workspace.ID]encodedWorkspace
+	encoded map[workspace.Owner]map[workspace.ID]encodedWorkspace
 }
 
 type encodedWorkspace struct {
@@ -187,26 +186,12 @@ type encodedWorkspace struct {
 	json    []byte
 }
 
-func (c *listCache) write(w io.Writer, views []*workspace.Workspace, show func(*workspace.Workspace) Workspace) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.encoded == nil {
-		c.encoded = map[workspace.ID]encodedWorkspace{}
-	}
+// body returns the list as JSON. Writing it is the caller's: a client that does not read must hold nobody else up.
+func (c *listCache) body(owner workspace.Owner, views []*workspace.Workspace, show func(*workspace.Workspace) Workspace) []byte {
 	size := 2
-	parts := make([][]byte, len(views))
-	for i, view := range views {
-		known := c.encoded[view.Record.ID]
-		if known.version != view.Version {
-			text, err := json.Marshal(show(view))
-			if err != nil {
-				continue // every field is a plain value; there is nothing that cannot be encoded
-			}
-			known = encodedWorkspace{version: view.Version, json: text}
-			c.encoded[view.Record.ID] = known
-		}
-		parts[i] = known.json
-		size += len(known.json) + 1
+	parts := c.parts(owner, views, show)
+	for _, part := range parts {
+		size += len(part) + 1
 	}
 	body := make([]byte, 0, size)
 	body = append(body, '[')
@@ -216,5 +201,40 @@ func (c *listCache) write(w io.Writer, views []*workspace.Workspace, show func(*
 		}
 		body = append(body, part...)
 	}
-	_, _ = w.Write(append(body, ']')) // the client is gone; nobody is left to tell
+	return append(body, ']')
+}
+
+func (c *listCache) parts(owner workspace.Owner, views []*workspace.Workspace, show func(*workspace.Workspace) Workspace) [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.encoded == nil {
+		c.encoded = map[workspace.Owner]map[workspace.ID]encodedWorkspace{}
+	}
+	known := c.encoded[owner]
+	if known == nil || len(known) > len(views) { // some were deleted
+		known = make(map[workspace.ID]encodedWorkspace, len(views))
+		for _, view := range views {
+			if still, there := c.encoded[owner][view.Record.ID]; there {
+				known[view.Record.ID] = still
+			}
+		}
+		c.encoded[owner] = known
+	}
+	if len(views) == 0 {
+		delete(c.encoded, owner)
+	}
+	parts := make([][]byte, 0, len(views))
+	for _, view := range views {
+		one := known[view.Record.ID]
+		if one.version != view.Version {
+			text, err := json.Marshal(show(view))
+			if err != nil {
+				continue // every field is a plain value; there is nothing that cannot be encoded
+			}
+			one = encodedWorkspace{version: view.Version, json: text}
+			known[view.Record.ID] = one
+		}
+		parts = append(parts, one.json)
+	}
+	return parts
 }

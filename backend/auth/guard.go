@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +71,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		known := g.hosts[hostName(r.Host)]
 		g.setHeaders(w.Header(), r, known)
 		switch {
-		case isProbe(r.URL.Path):
+		case isProbe(r.URL):
 			next.ServeHTTP(w, r)
 		case !known:
 			g.log.WarnContext(r.Context(), "a request to an unknown host name was refused", "host", clip(r.Host), "from", r.RemoteAddr)
@@ -89,9 +89,13 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// isProbe is true for what load balancers and orchestrators ask, with whatever Host they like.
-func isProbe(urlPath string) bool {
-	switch path.Clean(urlPath) {
+// isProbe is true for what load balancers and orchestrators ask, with whatever Host they like. Only these very spellings
+// count: what is tidied up here would reach other handlers as it was sent.
+func isProbe(address *url.URL) bool {
+	if address.RawPath != "" {
+		return false
+	}
+	switch strings.TrimSuffix(address.Path, "/") {
 	case "/healthy", "/ping", "/api/healthy", "/api/ping":
 		return true
 	}

@@ -113,18 +113,21 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	}
 	m.synced = true
 	m.engine.startedAt = snapshot.EngineStartedAt
-	back := host != nil
-	if back {
-		m.engineBack(*host)
-	}
+	var changed []*entry
 	for id, e := range m.entries {
 		known := e.observed
 		if e.changed <= before { // else something newer than this look is known
 			m.observe(e, seen[id])
 		}
 		if !e.working || !sameObservation(known, e.observed) { // a worker that pauses is not woken by what it knows
-			m.reconsider(e)
+			changed = append(changed, e)
 		}
+	}
+	if host != nil { // only now, or what ended with the engine would be shown as running for a moment
+		m.engineBack(*host)
+	}
+	for _, e := range changed {
+		m.reconsider(e)
 	}
 	if m.volumeChanges == volumesBefore {
 		m.setVolumes(snapshot.Volumes)

@@ -52,6 +52,8 @@ type UpdateRequest struct {
 	ContainerMB       *int64
 	IdleTimeout       *time.Duration
 	ClearVolumeOnStop *bool
+	// Volume may repeat the name of its volume; another one is refused.
+	Volume string
 }
 
 // DefaultDisplayName is the name of a workspace that was given none (upstream's default).
@@ -388,6 +390,9 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
 			return err
+		}
+		if request.Volume != "" && request.Volume != record.Volume {
+			return workspace.Invalid("storage.volume", "A workspace keeps its volume, here %s. To use another one, create a new workspace with it.", record.Volume)
 		}
 		before := record.Spec
 		after, err := m.updatedSpec(before, request)

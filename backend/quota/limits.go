@@ -38,7 +38,7 @@ type Limits struct {
 // Smallest values that make a container which can live at all.
 const (
 	MinCPUs     = 0.01 // Docker refuses less
-	MinMemoryMB = 16   // Docker refuses less than 6; nothing useful runs below this
+	MinMemoryMB = 6    // Docker refuses less
 )
 
 // CapToHost lowers every maximum (and default) to what the host has, so that nothing is offered that cannot be had.

@@ -39,7 +39,7 @@ func TestLimits_Check(t *testing.T) {
 		"too many CPUs":      {func(s *workspace.Spec) { s.Compute.CPUs = 99 }, "compute.cpus", "99 CPUs are more than the 4 allowed."},
 		"negative CPUs":      {func(s *workspace.Spec) { s.Compute.CPUs = -1 }, "compute.cpus", "too little"},
 		"too much memory":    {func(s *workspace.Spec) { s.Compute.MemoryMB = 9000 }, "compute.memory", "9 GB of memory are more than the 8 GB allowed."},
-		"too little memory":  {func(s *workspace.Spec) { s.Compute.MemoryMB = 5 }, "compute.memory", "at least 16 MB"},
+		"too little memory":  {func(s *workspace.Spec) { s.Compute.MemoryMB = 5 }, "compute.memory", "at least 6 MB"},
 		"no choice":          {func(s *workspace.Spec) { s.IdleTimeout = time.Minute }, "idle_timeout", "not among the choices"},
 		"too large a volume": {func(s *workspace.Spec) { s.Storage.VolumeMB = 60_000 }, "storage.volume_size", "60 GB of files"},
 	} {

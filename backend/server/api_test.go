@@ -422,3 +422,75 @@ func TestServer_EndsWithClientsConnected(t *testing.T) {
 	_, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.port))
 	require.Error(t, err)
 }
+
+func TestAPI_OnlyTheVerySpellingsOfProbesAreExemptFromTheGuard(t *testing.T) {
+	l := newLab(t, "")
+	var made api.Workspace
+	l.call(http.MethodPost, "/users/"+l.owner+"/workspace", map[string]any{"is_stopped": true}, &made)
+	trick := "/projects/" + l.owner + "/services/" + made.ID + "/access/..%2f..%2f..%2f..%2f..%2fhealthy"
+	response, text := l.send(http.MethodGet, trick, nil, http.Header{
+		"Authorization": {"Bearer " + l.secret}, "Host": {"evil.example:8080"}, "Sec-Fetch-Site": {"cross-site"}, "Origin": {"http://evil.example"},
+	})
+	require.Equal(t, http.StatusMisdirectedRequest, response.StatusCode, text)
+	response, text = l.send(http.MethodGet, trick, nil, http.Header{
+		"Authorization": {"Bearer " + l.secret}, "Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"empty"},
+	})
+	require.Equal(t, http.StatusForbidden, response.StatusCode, text)
+}
+
+func TestAPI_AClientThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+	l := newLab(t, "")
+	for i := range 100 {
+		l.call(http.MethodPost, "/users/"+l.owner+"/workspace", map[string]any{"display_name": fmt.Sprintf("w%d %s", i, strings.Repeat("x", 100)), "is_stopped": true}, nil)
+	}
+	stalled, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.port))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = stalled.Close() })
+	require.NoError(t, stalled.(*net.TCPConn).SetReadBuffer(4096))
+	for range 2000 { // more answers than all buffers between us hold
+		_, err := fmt.Fprintf(stalled, "GET /users/%s/workspace HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n", l.owner, l.port, l.secret)
+		require.NoError(t, err)
+	}
+	time.Sleep(500 * time.Millisecond) // nothing outside tells that the server is stuck with it
+	var list []api.Workspace
+	l.client = &http.Client{Timeout: 10 * time.Second}
+	l.call(http.MethodGet, "/users/"+l.owner+"/workspace", nil, &list)
+	require.Len(t, list, 100)
+}
+
+func TestAPI_NullIsNoIdleTimeout(t *testing.T) {
+	l := newLab(t, "[limits]\nidle_timeout = { default = \"1h\" }\n")
+	mine := "/users/" + l.owner + "/workspace"
+	var made api.Workspace
+	l.call(http.MethodPost, mine, map[string]any{"is_stopped": true, "display_name": "a"}, &made)
+	require.InDelta(t, 3600, float64(made.IdleTimeout), 0)
+	l.call(http.MethodPatch, mine+"/"+made.ID, map[string]any{"display_name": "b"}, &made)
+	require.InDelta(t, 3600, float64(made.IdleTimeout), 0)
+	l.call(http.MethodPatch, mine+"/"+made.ID, map[string]any{"idle_timeout": nil}, &made)
+	require.Zero(t, float64(made.IdleTimeout))
+	l.call(http.MethodPost, mine, map[string]any{"is_stopped": true, "idle_timeout": nil}, &made)
+	require.Zero(t, float64(made.IdleTimeout))
+}
+
+func TestAPI_AWorkspaceKeepsItsVolume(t *testing.T) {
+	l := newLab(t, "")
+	mine := "/users/" + l.owner + "/workspace"
+	var made api.Workspace
+	l.call(http.MethodPost, mine, map[string]any{"is_stopped": true}, &made)
+	l.call(http.MethodPatch, mine+"/"+made.ID, map[string]any{"storage": map[string]any{"volume": made.Storage.Volume}}, nil)
+	status, text := l.request(http.MethodPatch, mine+"/"+made.ID, map[string]any{"storage": map[string]any{"volume": "another"}})
+	require.Equal(t, http.StatusUnprocessableEntity, status, text)
+	require.Contains(t, text, "keeps its volume")
+}
+
+func TestAPI_APersonWhoVisitsAWorkspaceIsAskedToLogIn(t *testing.T) {
+	l := newLab(t, "")
+	path := "/projects/" + l.owner + "/services/x/access/8080b/lab"
+	response, _ := l.send(http.MethodGet, path, nil, http.Header{"Sec-Fetch-Dest": {"document"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"none"}})
+	require.Equal(t, http.StatusTemporaryRedirect, response.StatusCode)
+	target, err := response.Request.URL.Parse(response.Header.Get("Location"))
+	require.NoError(t, err)
+	require.Equal(t, "/app/", target.Path)
+	response, _ = l.send(http.MethodGet, path, nil, nil)
+	require.Equal(t, http.StatusUnauthorized, response.StatusCode, "scripts are told")
+}

@@ -94,7 +94,12 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	caller, err := s.caller(r)
-	if err != nil {
+	switch {
+	case err == nil:
+	case workspace.CodeOf(err) == workspace.CodeUnauthenticated && r.Header.Get("Sec-Fetch-Dest") == "document":
+		redirect(w, strings.Repeat("../", strings.Count(r.URL.EscapedPath(), "/")-1)+"app/") // where a person can log in
+		return
+	default:
 		api.WriteError(w, r, s.log, err)
 		return
 	}

@@ -137,6 +137,9 @@ func (s *Server) makeAPI(options Options, token auth.Token) error {
 	}
 	handler := guard.Wrap(s.owner.Sessions(s.routes(options.Frontend)))
 	s.api, err = listen(settings.Listen, false, "API and pages (server.listen, PORT)", newAPIServer(handler, options.Log))
+	if err == nil && !isLoopback(s.api.host()) {
+		options.Log.Warn("other machines reach the pages without encryption: put a front with TLS before them, and have them listen on 127.0.0.1", "listen", s.api.address())
+	}
 	return err
 }
 
