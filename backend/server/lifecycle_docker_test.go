@@ -306,3 +306,59 @@ func TestTwoManagers(t *testing.T) {
 	require.Error(t, squatter.process.Wait())
 	require.Contains(t, squatter.output.String(), fmt.Sprint(first.port))
 }
+
+// Whatever moment of a start a deletion comes at, nothing of it stays in Docker, and nothing comes back.
+func TestLifecycle_DeletedWhileItStarts(t *testing.T) {
+	p := newProgram(t).start()
+	instance := ""
+	inDocker := func() []string {
+		filter := "label=lab-workspace-manager.instance=" + instance
+		var found []string
+		for _, list := range []string{"container ls -a", "volume ls", "network ls"} {
+			found = append(found, strings.Fields(docker(t, append(strings.Fields(list), "-q", "--filter", filter)...))...)
+		}
+		return found
+	}
+	for round := range 40 {
+		made := p.create(map[string]any{"display_name": fmt.Sprintf("o%d", round)})
+		instance, _, _ = strings.Cut(strings.TrimPrefix(made.ID, "lab"), "-p-")
+		time.Sleep(time.Duration(round%20) * 8 * time.Millisecond) // into every part of a start
+		if round%2 == 0 {
+			p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":stop", nil, nil)
+		}
+		p.call(http.MethodDelete, p.workspaces()+"/"+made.ID+"?delete_volumes=true", nil, nil)
+		require.Empty(t, inDocker(), "round %d", round)
+	}
+	p.interrupt()
+	require.Empty(t, inDocker())
+}
+
+// Copies of a workspace carry its labels. Only the one with its name is it.
+func TestLifecycle_CopiesAndRenamedOnesAreNotIt(t *testing.T) {
+	p := newProgram(t).start()
+	made := p.create(map[string]any{"display_name": "original"})
+	p.reach(made.ID, "running")
+	image, copied := "lab-test-copy:"+made.ID, made.ID+"-copy"
+	docker(t, "commit", made.ID, image)
+	t.Cleanup(func() {
+		_ = exec.Command("docker", "rm", "-f", copied).Run()
+		_ = exec.Command("docker", "image", "rm", "-f", image).Run()
+	})
+	docker(t, "run", "-d", "--name", copied, image)
+	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":stop", nil, nil)
+	require.Equal(t, "stopped", p.reach(made.ID, "stopped").Status)
+	p.kill()
+	p.start() // looks at everything
+	require.Equal(t, "stopped", p.get(made.ID).Status)
+	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":start", nil, nil)
+	p.reach(made.ID, "running")
+
+	renamed := made.ID + "-renamed"
+	docker(t, "rename", made.ID, renamed)
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", renamed).Run() })
+	require.Equal(t, "removed", p.reach(made.ID, "failed").ReasonCode)
+	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":restart", nil, nil)
+	p.reach(made.ID, "running")
+	p.call(http.MethodDelete, p.workspaces()+"/"+made.ID, nil, nil)
+	require.NotEmpty(t, docker(t, "inspect", "-f", "{{.State.Running}}", renamed), "what was renamed is its owner's")
+}

@@ -104,7 +104,7 @@ const (
 	ChangeObserved ChangeKind = "observed" // the container is now as Observed says
 	ChangeGone     ChangeKind = "gone"     // the container Handle of the workspace ID was removed
 	ChangeOOM      ChangeKind = "oom"      // the kernel killed a process in the container; the container may live on
-	ChangeVolumes  ChangeKind = "volumes"  // volumes came or went: look again
+	ChangeVolumes  ChangeKind = "volumes"  // volumes came or went, or containers changed names: look again
 )
 
 // Change is one thing that happened at the engine.

@@ -12,6 +12,9 @@ import (
 )
 
 const (
+	// lastWord is how long a call that must not be broken off is waited for after its step was called off. Docker needs a
+	// fraction of a second, unless it hangs.
+	lastWord = 15 * time.Second
 	// nameRace is how long a name may still be taken after its container was removed: Docker frees it a moment late
 	// (moby issue 37698).
 	nameRace      = 3 * time.Second
@@ -24,6 +27,14 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	switch step.Kind {
 	case workspace.StepImage:
 		return nil, e.acquire(ctx, d.Image, progress)
+	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart:
+		// Docker goes on with what it was asked for when the asker hangs up, and what it makes then would be nobody's: a
+		// second network of the same name, the container of a workspace that is deleted already (both seen).
+		var carriedOut context.CancelFunc
+		ctx, carriedOut = carryThrough(ctx, lastWord)
+		defer carriedOut()
+	}
+	switch step.Kind {
 	case workspace.StepStorage:
 		return nil, e.haveVolume(ctx, d)
 	case workspace.StepCreate:
@@ -46,6 +57,23 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 		return nil, e.releaseNetwork(ctx, d.Owner)
 	}
 	return nil, workspace.Errorf(workspace.CodeInternal, "Docker does not know the step %q.", step.Kind)
+}
+
+// carryThrough returns a context that has the deadline of ctx and ends only some time after it was cancelled.
+func carryThrough(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	deadline, set := ctx.Deadline()
+	if !set {
+		deadline = time.Now().Add(time.Hour)
+	}
+	through, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	stop := context.AfterFunc(ctx, func() {
+		if context.Cause(ctx) == context.DeadlineExceeded {
+			return // of which through knows itself
+		}
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(through, func() { timer.Stop() })
+	})
+	return through, func() { stop(); cancel() }
 }
 
 // haveVolume makes the volume unless it is there, and refuses one that holds the files of another workspace, unless it

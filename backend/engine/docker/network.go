@@ -41,16 +41,16 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 	e.making.Lock()
 	defer e.making.Unlock()
 	name := e.networkName(owner)
-	found, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
-	if errdefs.IsNotFound(err) {
+	found, there, err := e.findNetwork(ctx, owner)
+	if err == nil && !there {
 		if err = e.makeNetwork(ctx, owner, name); err == nil {
-			found, err = e.client.NetworkInspect(ctx, name, network.InspectOptions{})
+			found, there, err = e.findNetwork(ctx, owner)
 		}
 	}
 	if err != nil {
 		return ownerNetwork{}, e.translate(err, "make the owner's network")
 	}
-	if found.Labels[labelInstance] != e.instance {
+	if !there {
 		return ownerNetwork{}, workspace.Errorf(workspace.CodeConflict, "There is a network %s that is not ours.", name)
 	}
 	made := ownerNetwork{name: name, publish: e.mustPublish(found)}
@@ -65,6 +65,41 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 	e.networks[owner] = made
 	e.mu.Unlock()
 	return made, nil
+}
+
+// findNetwork finds the owner's network by its labels. Docker can have several of one name and then refuses the name as
+// ambiguous; the one that is used stays, or the oldest, and the others go.
+func (e *Engine) findNetwork(ctx context.Context, owner workspace.Owner) (found network.Inspect, there bool, err error) {
+	theirs := e.ours()
+	theirs.Add("label", labelOwner+"="+string(owner))
+	listed, err := e.client.NetworkList(ctx, network.ListOptions{Filters: theirs})
+	if err != nil {
+		return found, false, err
+	}
+	slices.SortFunc(listed, func(a, b network.Summary) int { return a.Created.Compare(b.Created) })
+	var all []network.Inspect
+	for _, one := range listed {
+		full, err := e.client.NetworkInspect(ctx, one.ID, network.InspectOptions{})
+		switch {
+		case errdefs.IsNotFound(err):
+		case err != nil:
+			return found, false, err
+		default:
+			all = append(all, full)
+		}
+	}
+	if len(all) == 0 {
+		return found, false, nil
+	}
+	keep := max(0, slices.IndexFunc(all, func(n network.Inspect) bool { return len(n.Containers) > 0 }))
+	for i, extra := range all {
+		if i != keep {
+			if err := e.client.NetworkRemove(ctx, extra.ID); err != nil && !errdefs.IsNotFound(err) {
+				return found, false, err
+			}
+		}
+	}
+	return all[keep], true, nil
 }
 
 // forgetNetwork makes the next use look for the network again: somebody removed it.
@@ -89,14 +124,9 @@ func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) erro
 	if len(left) > 0 {
 		return nil
 	}
-	found, err := e.client.NetworkInspect(ctx, e.networkName(owner), network.InspectOptions{})
-	switch {
-	case errdefs.IsNotFound(err):
-		return nil
-	case err != nil:
+	found, there, err := e.findNetwork(ctx, owner)
+	if err != nil || !there {
 		return e.translate(err, "find the owner's network")
-	case found.Labels[labelInstance] != e.instance:
-		return nil
 	}
 	err = e.client.NetworkRemove(ctx, found.ID)
 	if errdefs.IsNotFound(err) || errdefs.IsPermissionDenied(err) || errdefs.IsConflict(err) {

@@ -1,9 +1,15 @@
 package docker
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/stretchr/testify/require"
@@ -74,4 +80,43 @@ func TestRelease_TakesTheNetworkWithTheLastContainer(t *testing.T) {
 		do(workspace.StepRelease, second)
 		require.Zero(t, networks())
 	}
+}
+
+func TestNetworkFor_MendsTwoOfOneName(t *testing.T) {
+	needsDocker(t)
+	e := newTestEngine(t)
+	docker := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.client.Dialer()(ctx) }}}
+	for range 2 { // Docker's own client asks not to have two; the daemon can have them all the same
+		body := fmt.Sprintf(`{"Name": %q, "Labels": {%q: %q, %q: "ada"}}`, e.networkName("ada"), labelInstance, e.instance, labelOwner)
+		response, err := docker.Post("http://docker/v1.41/networks/create", "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusCreated, response.StatusCode)
+		require.NoError(t, response.Body.Close())
+	}
+	owned, err := e.networkFor(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Equal(t, e.networkName("ada"), owned.name)
+	left, err := e.client.NetworkList(t.Context(), network.ListOptions{Filters: e.ours()})
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.NoError(t, e.releaseNetwork(t.Context(), "ada"))
+}
+
+func TestCarryThrough_OutlivesACancellationButNotForEver(t *testing.T) {
+	ctx, callOff := context.WithCancel(t.Context())
+	through, done := carryThrough(ctx, 50*time.Millisecond)
+	defer done()
+	callOff()
+	require.NoError(t, through.Err())
+	select {
+	case <-through.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("it never ends")
+	}
+	late, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	through, done = carryThrough(late, time.Hour)
+	defer done()
+	<-through.Done()
+	require.ErrorIs(t, through.Err(), context.DeadlineExceeded, "the deadline of the step holds")
 }

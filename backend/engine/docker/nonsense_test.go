@@ -75,9 +75,9 @@ func TestSnapshot_OneDamagedContainerTakesNothingFromTheOthers(t *testing.T) {
 		one := func(name string) string { return strings.ReplaceAll(labels, "%s", name) }
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/containers/json"):
-			_, _ = io.WriteString(w, `[{"Id":"g","State":"running",`+one("good")+`},{"Id":"b","State":"dead",`+one("broken")+`}]`)
+			_, _ = io.WriteString(w, `[{"Id":"g","Names":["/good"],"State":"running",`+one("good")+`},{"Id":"b","Names":["/broken"],"State":"dead",`+one("broken")+`}]`)
 		case strings.HasSuffix(r.URL.Path, "/containers/g/json"):
-			_, _ = io.WriteString(w, `{"Id":"g","State":{"Status":"running","Running":true},"Config":{`+one("good")+`}}`)
+			_, _ = io.WriteString(w, `{"Id":"g","Name":"/good","State":{"Status":"running","Running":true},"Config":{`+one("good")+`}}`)
 		case strings.HasSuffix(r.URL.Path, "/containers/b/json"):
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, `{"message":"RWLayer of container b is unexpectedly nil"}`)

@@ -96,6 +96,9 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 				if groupCtx.Err() != nil {
 					return err
 				}
+				if !slices.Contains(listed.Names, "/"+listed.Labels[labelDeployment]) {
+					return nil // a copy
+				}
 				// One damaged container must not take the engine away from everybody.
 				e.log.Warn("Docker cannot look at a container", "container", listed.ID, "error", err)
 				looks[i] = &look{state: state, observed: listedAs(listed)}
@@ -171,6 +174,13 @@ func (e *Engine) forgetLook(id string) {
 	e.forgotten[id] = struct{}{}
 }
 
+func nameOf(found container.InspectResponse) string {
+	if found.ContainerJSONBase == nil {
+		return ""
+	}
+	return found.Name
+}
+
 func (e *Engine) forgetLooks() {
 	e.looking.Lock()
 	defer e.looking.Unlock()
@@ -187,6 +197,10 @@ func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observ
 	}
 	if found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
 		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not ours.", idOrName)
+	}
+	// Copies made of a workspace (docker commit) carry its labels, too. The name is what only one can have.
+	if name := strings.TrimPrefix(nameOf(found), "/"); name != found.Config.Labels[labelDeployment] {
+		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not the one of a workspace.", idOrName)
 	}
 	observed := observedOf(found)
 	observed.KilledBy = e.rememberedKill(found.ID, observed.FinishedAt)

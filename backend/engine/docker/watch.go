@@ -97,6 +97,8 @@ func (e *Engine) reportContainer(ctx context.Context, message events.Message, ch
 		e.rememberKill(handle, signalName(message.Actor.Attributes["signal"]), at)
 	case events.ActionOOM:
 		changed(workspace.Change{Kind: workspace.ChangeOOM, ID: id, Handle: handle, At: at})
+	case events.ActionRename:
+		changed(workspace.Change{Kind: workspace.ChangeVolumes, At: at}) // look at everything: which one is which is new
 	case events.ActionDestroy:
 		changed(workspace.Change{Kind: workspace.ChangeGone, ID: id, Handle: handle, At: at})
 	case events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate:
