@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -28,20 +29,17 @@ var version = "dev"
 
 // commandLine is everything that can be said on the command line.
 type commandLine struct {
+	Serve       bool   `help:"Serve the HTTP API and the web page instead of opening a window."`
+	PrintConfig bool   `help:"Print every setting with where it came from, and end."`
+	WindowTest  string `hidden:"" help:"Write what the window shows to this file; for tests." placeholder:"FILE"`
+
 	Config string `help:"Configuration file; by default config.toml in the configuration folder, if it is there." placeholder:"FILE" type:"path"`
 
-	Run     runCommand     `cmd:"" default:"withargs" hidden:""`
+	Run     struct{}       `cmd:"" default:"1" hidden:""` // opens the window, or serves
 	Images  imagesCommand  `cmd:"" help:"Workspace images."`
 	Token   tokenCommand   `cmd:"" help:"The owner's token."`
 	OpenAPI openapiCommand `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
 	Version versionCommand `cmd:"" help:"Print the version."`
-}
-
-// runCommand opens the window or serves.
-type runCommand struct {
-	Serve       bool   `help:"Serve the HTTP API and the web page instead of opening a window."`
-	PrintConfig bool   `help:"Print every setting with where it came from, and end."`
-	WindowTest  string `hidden:"" help:"Write what the window shows to this file; for tests." placeholder:"FILE"`
 }
 
 type imagesCommand struct {
@@ -111,7 +109,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	loaded, err := config.Load(config.LoadOptions{File: cli.Config})
 	if err != nil {
-		if opensWindow(command.Command(), cli.Run) {
+		if opensWindow(command.Command(), cli) {
 			return desktop(ctx, loaded, err, "", stderr)
 		}
 		return err
@@ -125,22 +123,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return server.RotateToken(loaded, stdout)
 	}
 	switch {
-	case cli.Run.PrintConfig:
+	case cli.PrintConfig:
 		return loaded.Print(stdout)
-	case cli.Run.Serve:
+	case cli.Serve:
 		return serve(ctx, loaded, stdout, stderr)
 	case !hasWindow:
 		return errors.New("this program was built without a window. Run it with --serve and open the link it prints, or build it with `make build`")
 	}
-	return desktop(ctx, loaded, nil, cli.Run.WindowTest, stderr)
+	return desktop(ctx, loaded, nil, cli.WindowTest, stderr)
 }
 
-func opensWindow(command string, run runCommand) bool {
-	return hasWindow && command == "run" && !run.Serve && !run.PrintConfig
+func opensWindow(command string, cli commandLine) bool {
+	return hasWindow && command == "run" && !cli.Serve && !cli.PrintConfig
 }
 
 func newLog(loaded config.Loaded, w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: loaded.Config.LogLevel}))
+	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: loaded.Config.LogLevel}))
+	// What Go's own HTTP client says there of a workspace that answers nonsense is the workspace's words.
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
+	return logger
 }
 
 // serve runs the headless server until ctx ends.

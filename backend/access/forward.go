@@ -29,6 +29,7 @@ type upstream struct {
 	buffers   *buffers
 	log       *log.Logger
 
+	mu   sync.Mutex
 	life context.Context // of tunnels, which the server does not end
 	end  context.CancelFunc
 }
@@ -54,8 +55,25 @@ func newUpstream(logger *slog.Logger) *upstream {
 	}
 }
 
-func (u *upstream) close() {
+// lifetime is for how long a tunnel that is made now may last.
+func (u *upstream) lifetime() context.Context {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.life
+}
+
+// endTunnels ends all tunnels there are. New ones can be made.
+func (u *upstream) endTunnels() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.end()
+	u.life, u.end = context.WithCancel(context.Background())
+}
+
+func (u *upstream) close() {
+	u.mu.Lock()
+	u.end()
+	u.mu.Unlock()
 	u.transport.CloseIdleConnections()
 }
 
@@ -78,7 +96,7 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 		} else {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
-			defer context.AfterFunc(v.proxy.upstream.life, cancel)()
+			defer context.AfterFunc(v.proxy.upstream.lifetime(), cancel)()
 			r = r.WithContext(ctx)
 		}
 	}
@@ -128,7 +146,7 @@ func cutBase(path, base string) string {
 func (v *visit) confine(res *http.Response) error {
 	borders{accessPath: v.target.AccessPath, endpoint: v.endpoint(), host: res.Request.Host}.confine(res)
 	if v.renew {
-		res.Header.Add("Set-Cookie", v.proxy.sessions.cookie(v.asked, &v.target, v.mode).String())
+		res.Header.Add("Set-Cookie", v.proxy.sessions().cookie(v.asked, &v.target, v.mode).String())
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"lab-workspace-manager/backend/workspace"
@@ -64,7 +65,9 @@ type Proxy struct {
 	problem  func(w http.ResponseWriter, status int, code workspace.Code, detail string)
 	suffix   string
 	shared   map[string]bool // names of the path mode
-	sessions *sessions
+	instance string
+	now      func() time.Time
+	cookies  atomic.Pointer[sessions]
 	links    *links
 	upstream *upstream
 	log      *slog.Logger
@@ -88,16 +91,13 @@ func New(options Options) (*Proxy, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	sessions, err := newSessions(options.Key, options.Instance, options.Now)
-	if err != nil {
-		return nil, err
-	}
 	p := &Proxy{
 		resolver: options.Resolver,
 		problem:  options.Problem,
 		suffix:   strings.ToLower(cmp.Or(options.HostSuffix, "localhost")),
 		shared:   map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
-		sessions: sessions,
+		instance: options.Instance,
+		now:      options.Now,
 		links:    &links{now: options.Now},
 		upstream: newUpstream(options.Log),
 		log:      options.Log,
@@ -105,8 +105,25 @@ func New(options Options) (*Proxy, error) {
 	for _, host := range options.Hosts {
 		p.shared[strings.ToLower(host)] = true
 	}
+	if err := p.Rekey(options.Key); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
+
+// Rekey puts another key in the place of the present one. Cookies of the old one are worth nothing any more, and the
+// tunnels that they opened end.
+func (p *Proxy) Rekey(key []byte) error {
+	sessions, err := newSessions(key, p.instance, p.now)
+	if err != nil {
+		return err
+	}
+	p.cookies.Store(sessions)
+	p.upstream.endTunnels()
+	return nil
+}
+
+func (p *Proxy) sessions() *sessions { return p.cookies.Load() }
 
 // Close ends all tunnels and idle connections. Requests that go on are the server's to end.
 func (p *Proxy) Close() { p.upstream.close() }
@@ -212,7 +229,7 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, http.StatusForbidden, workspace.CodeForbidden, "The request comes from a page of another site.")
 		return
 	}
-	expires, known := p.sessions.expiry(r, &v.target, v.mode)
+	expires, known := p.sessions().expiry(r, &v.target, v.mode)
 	if v.inside == insideOpen {
 		v.open(w, r, known)
 		return
@@ -222,7 +239,7 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request) {
 			"This browser has no access to the workspace, or not any more. Open the workspace from the workspace manager.")
 		return
 	}
-	v.renew = expires.Sub(p.sessions.now()) < sessionLifetime-sessionRenewal
+	v.renew = expires.Sub(p.sessions().now()) < sessionLifetime-sessionRenewal
 	switch {
 	case v.inside != "":
 		v.serveInside(w, r)
@@ -269,7 +286,7 @@ func (v *visit) open(w http.ResponseWriter, r *http.Request, known bool) {
 	granted, ok := v.proxy.links.redeem(r.URL.Query().Get("code"))
 	switch {
 	case ok && granted == grant{id: v.target.ID, uid: v.target.UID, mode: v.mode}:
-		http.SetCookie(w, v.proxy.sessions.cookie(r, &v.target, v.mode))
+		http.SetCookie(w, v.proxy.sessions().cookie(r, &v.target, v.mode))
 	case !known:
 		v.proxy.refuse(w, r, http.StatusUnauthorized, workspace.CodeUnauthenticated,
 			"This link has been used or is too old. Open the workspace again from the workspace manager.")

@@ -43,6 +43,11 @@ func New(options Options) http.Handler {
 	router := chi.NewRouter()
 	router.NotFound(s.notFound)
 	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			if router.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
+				w.Header().Add("Allow", method)
+			}
+		}
 		WriteProblem(w, http.StatusMethodNotAllowed, workspace.CodeInvalid, "Nothing here answers to "+r.Method+".")
 	})
 	router.Get("/healthy", empty)
@@ -55,7 +60,19 @@ func New(options Options) http.Handler {
 		})
 		router.Handle("/docs/*", http.StripPrefix("/docs/", options.Docs))
 	}
-	return takeBodiesAsJSON(router)
+	return answerHEAD(takeBodiesAsJSON(router))
+}
+
+// answerHEAD answers HEAD as GET without a body, which the server leaves out. Streams would never end.
+func answerHEAD(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && !strings.HasSuffix(r.URL.Path, "/events") && !strings.HasSuffix(r.URL.Path, ":logs") {
+			get := r.Clone(r.Context())
+			get.Method = http.MethodGet
+			r = get
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // takeBodiesAsJSON reads bodies as JSON also where a script forgot to say so ("curl -d"), as upstream does. Pages of other

@@ -92,8 +92,8 @@ type WorkspaceInput struct {
 	Compute           *ComputeInput `json:"compute,omitempty"`
 	Storage           *StorageInput `json:"storage,omitempty"`
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
-	ClearVolumeOnStop *bool         `json:"clear_volume_on_stop,omitempty" nullable:"true"`
-	IsStopped         *bool         `json:"is_stopped,omitempty" nullable:"true" doc:"Create it without starting it."`
+	ClearVolumeOnStop *Flag         `json:"clear_volume_on_stop,omitempty"`
+	IsStopped         *Flag         `json:"is_stopped,omitempty" doc:"Create it without starting it."`
 }
 
 // WorkspaceUpdate is what may be changed; what is left out stays.
@@ -105,7 +105,7 @@ type WorkspaceUpdate struct {
 	Compute           *ComputeInput `json:"compute,omitempty" doc:"CPUs and memory apply live."`
 	Storage           *StorageInput `json:"storage,omitempty"`
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
-	ClearVolumeOnStop *bool         `json:"clear_volume_on_stop,omitempty" nullable:"true"`
+	ClearVolumeOnStop *Flag         `json:"clear_volume_on_stop,omitempty"`
 }
 
 // ImageOption is an image in upstream's form.
@@ -224,10 +224,10 @@ type Link struct {
 }
 
 // Event is one message of the event stream. Which of the fields are set depends on its type: a snapshot has all three
-// lists and comes first, and again when the client could not keep up.
+// lists and comes first, and again when the client could not keep up. "alive" says over a WebSocket that nothing happened.
 type Event struct {
 	Seq        uint64       `json:"seq"`
-	Type       string       `json:"type" enum:"snapshot,workspace,workspace_removed,volumes,host"`
+	Type       string       `json:"type" enum:"snapshot,workspace,workspace_removed,volumes,host,alive"`
 	Workspaces *[]Workspace `json:"workspaces,omitempty"`
 	Workspace  *Workspace   `json:"workspace,omitempty"`
 	ID         string       `json:"id,omitempty"`

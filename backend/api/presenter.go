@@ -308,7 +308,7 @@ func (in WorkspaceInput) Request() manager.CreateRequest {
 func (in WorkspaceUpdate) Request() manager.UpdateRequest {
 	request := manager.UpdateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
-		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: in.ClearVolumeOnStop,
+		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: (*bool)(in.ClearVolumeOnStop),
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
@@ -329,4 +329,4 @@ func wholeOf(n *Number) *int64 {
 	return &whole
 }
 
-func isTrue(b *bool) bool { return b != nil && *b }
+func isTrue(f *Flag) bool { return f != nil && bool(*f) }

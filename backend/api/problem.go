@@ -38,6 +38,9 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType makes huma send RFC 9457's media type.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
+// inQuery begins the names of fields that are no part of the body.
+const inQuery = "query."
+
 // statusOf is the one table from error codes to HTTP statuses.
 func statusOf(code workspace.Code) int {
 	switch code {
@@ -78,7 +81,11 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 		problem.Detail = "Something went wrong inside the workspace manager. Its log knows more under " + id + "."
 	}
 	if coded, ok := err.(*workspace.Error); ok && coded.Field != "" {
-		problem.Errors = []FieldProblem{{Location: "body." + coded.Field, Message: coded.Message}}
+		location := coded.Field
+		if !strings.HasPrefix(location, inQuery) {
+			location = "body." + location
+		}
+		problem.Errors = []FieldProblem{{Location: location, Message: coded.Message}}
 	}
 	return problem
 }
@@ -116,7 +123,7 @@ func validationProblem(status int, message string, errs ...error) huma.StatusErr
 		field := FieldProblem{Message: err.Error()}
 		if detailer, ok := err.(huma.ErrorDetailer); ok {
 			detail := detailer.ErrorDetail()
-			field.Location, field.Message = detail.Location, detail.Message
+			field.Location, field.Message = detail.Location, plainMessage(detail.Location, detail.Message)
 		}
 		problem.Errors = append(problem.Errors, field)
 		sentences = append(sentences, sentence(strings.TrimPrefix(strings.TrimPrefix(field.Location, "body"), ".")+" "+field.Message))
@@ -131,8 +138,27 @@ func validationProblem(status int, message string, errs ...error) huma.StatusErr
 		problem.Code = workspace.CodeInvalid
 	case status == http.StatusUnprocessableEntity:
 		problem.Code = workspace.CodeInvalid
+	case status == http.StatusRequestEntityTooLarge:
+		problem.Code, problem.Detail = workspace.CodeInvalid, "The body is too large; nothing that can be said of a workspace needs more than 64 kB."
+	case status == http.StatusUnsupportedMediaType:
+		problem.Code, problem.Detail = workspace.CodeInvalid, "The body must be JSON (Content-Type: application/json)."
 	}
 	return problem
+}
+
+// plainMessage says in our words what huma's validation says in a schema's.
+func plainMessage(location, message string) string {
+	switch {
+	case strings.HasPrefix(message, "invalid character"), strings.HasPrefix(message, "unexpected end of JSON"):
+		return "The body is no JSON: " + message
+	case !strings.Contains(message, "exactly one schema"):
+		return message
+	case strings.HasSuffix(location, "idle_timeout"):
+		return `must be a number of seconds or an ISO 8601 duration such as "PT1H30M"`
+	case strings.Contains(location, "compute.") || strings.Contains(location, "storage."):
+		return "must be a number"
+	}
+	return "must be true or false"
 }
 
 // sentence makes a message read like one.

@@ -20,11 +20,14 @@ import (
 const (
 	// maxLogLines bounds one answer of the log; Docker keeps more.
 	maxLogLines = 100_000
-	// keepAlive is how often a quiet event stream says that it lives, so that proxies do not end it.
-	keepAlive = 25 * time.Second
+	// keepAlive is how often an event stream says that it lives, so that proxies do not end it, and clients notice soon
+	// when nobody is there any more.
+	keepAlive = 10 * time.Second
 	// sendTimeout bounds how long one event may take to reach a client.
 	sendTimeout = 10 * time.Second
 )
+
+var aliveMessage = []byte(`{"seq":0,"type":"alive"}`)
 
 func (s *service) registerStreams(api huma.API) {
 	logs := operation("get-logs", http.MethodGet, workspacesPath+"/{workspace_id}:logs", "Read or follow the log of a workspace", "Workspaces", http.StatusOK)
@@ -59,12 +62,12 @@ func (s *service) logs(ctx context.Context, in *struct {
 	if in.Lines != "" {
 		var err error
 		if lines, err = strconv.Atoi(in.Lines); err != nil || lines < 0 || lines > maxLogLines {
-			return nil, s.fail(ctx, workspace.Invalid("lines", "lines is %q; it can be a number from 0 to %d.", in.Lines, maxLogLines))
+			return nil, s.fail(ctx, workspace.Invalid(inQuery+"lines", "lines is %q; it can be a number from 0 to %d.", in.Lines, maxLogLines))
 		}
 	}
 	follow, ok := parseBool(in.Follow)
 	if !ok {
-		return nil, s.fail(ctx, workspace.Invalid("follow", "follow is %q; it can be true or false.", in.Follow))
+		return nil, s.fail(ctx, workspace.Invalid(inQuery+"follow", "follow is %q; it can be true or false.", in.Follow))
 	}
 	caller, owner, id := callerOf(ctx), in.owner(), in.id()
 	if _, err := s.Presenter.Manager.Get(caller, owner, id); err != nil {
@@ -114,7 +117,7 @@ func (s *service) events(out huma.Context) {
 		s.eventsOverWebSocket(w, r, follow)
 		return
 	}
-	eventsOverSSE(w, r, follow)
+	s.eventsOverSSE(w, r, follow)
 }
 
 type followFunc func(ctx context.Context, send func([]byte) error) error
@@ -128,6 +131,11 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, fo
 	}
 	defer func() { _ = conn.CloseNow() }()
 	ctx := conn.CloseRead(r.Context())
+	send := func(text []byte) error {
+		sendCtx, done := context.WithTimeout(ctx, sendTimeout)
+		defer done()
+		return conn.Write(sendCtx, websocket.MessageText, text)
+	}
 	go func() {
 		ticker := time.NewTicker(keepAlive)
 		defer ticker.Stop()
@@ -136,24 +144,18 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, fo
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if pingCtx, done := context.WithTimeout(ctx, sendTimeout); conn.Ping(pingCtx) != nil {
-					done()
+				// A message and no ping: pages cannot see pings. Whose token was rotated meanwhile hears no more.
+				if _, err := s.Caller(r); err != nil || send(aliveMessage) != nil {
 					_ = conn.CloseNow()
 					return
-				} else {
-					done()
 				}
 			}
 		}
 	}()
-	_ = follow(ctx, func(text []byte) error {
-		sendCtx, done := context.WithTimeout(ctx, sendTimeout)
-		defer done()
-		return conn.Write(sendCtx, websocket.MessageText, text)
-	})
+	_ = follow(ctx, send)
 }
 
-func eventsOverSSE(w http.ResponseWriter, r *http.Request, follow followFunc) {
+func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, follow followFunc) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -186,6 +188,9 @@ func eventsOverSSE(w http.ResponseWriter, r *http.Request, follow followFunc) {
 		case text := <-messages:
 			line = fmt.Appendf(nil, "data: %s\n\n", text)
 		case <-ticker.C:
+			if _, err := s.Caller(r); err != nil {
+				return // the token was rotated
+			}
 		}
 		_ = control.SetWriteDeadline(time.Now().Add(sendTimeout)) // not every writer has one
 		if _, err := w.Write(line); err != nil {

@@ -36,6 +36,30 @@ func (Number) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// Flag is a JSON boolean; the spellings that ML Lab's clients send elsewhere ("True", 1) are accepted too, as upstream does.
+type Flag bool
+
+// UnmarshalJSON reads a boolean in any of its spellings.
+func (f *Flag) UnmarshalJSON(data []byte) error {
+	value, ok := parseBool(strings.Trim(string(data), `"`))
+	if !ok || len(data) == 0 || string(data) == `""` {
+		return workspace.Invalid("", "%s is neither true nor false.", clipped(data))
+	}
+	*f = Flag(value)
+	return nil
+}
+
+// Schema describes Flag to OpenAPI.
+func (Flag) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "true or false; their spellings in a string or as 1 and 0 are accepted.",
+		OneOf: []*huma.Schema{
+			{Type: huma.TypeBoolean, Nullable: true}, {Type: huma.TypeInteger, Enum: []any{0, 1}},
+			{Type: huma.TypeString, Pattern: "^(?i:true|false|1|0|t|f|y|n|yes|no|on|off)$"},
+		},
+	}
+}
+
 // Seconds is a duration on the wire: a float of seconds in answers; a number of seconds, a numeric string or an ISO 8601
 // duration ("PT1H30M") in requests; null is 0 (ML Lab's wire format).
 type Seconds float64

@@ -91,7 +91,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	}) (*struct{}, error) {
 		deleteVolumes, ok := parseBool(in.DeleteVolumes)
 		if !ok {
-			return nil, s.fail(ctx, workspace.Invalid("delete_volumes", "delete_volumes is %q; it can be true or false.", in.DeleteVolumes))
+			return nil, s.fail(ctx, workspace.Invalid(inQuery+"delete_volumes", "delete_volumes is %q; it can be true or false.", in.DeleteVolumes))
 		}
 		return nil, s.fail(ctx, s.Presenter.Manager.Delete(ctx, callerOf(ctx), in.owner(), in.id(), deleteVolumes))
 	})

@@ -198,7 +198,7 @@ func TestEnter_ACodeStartsOneSession(t *testing.T) {
 	for name, code := range map[string]string{"used": code, "wrong": "x", "empty": ""} {
 		res = answer(enter, request("GET", "/enter?code="+code))
 		require.Equal(t, http.StatusSeeOther, res.StatusCode, name)
-		require.Equal(t, "app/", res.Header.Get("Location"))
+		require.Equal(t, "app/?link=used", res.Header.Get("Location"), "the page says why it asks")
 		require.Empty(t, res.Cookies())
 	}
 	late := o.NewCode()

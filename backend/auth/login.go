@@ -32,14 +32,14 @@ func (o *Owner) Login(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case o.holds(Token(strings.TrimSpace(body.Token))):
-		o.sessions.start(w, r)
+		o.sessions().start(w, r)
 		w.WriteHeader(http.StatusNoContent)
 	case o.attempts.failed():
 		w.Header().Set("Retry-After", retryAfter)
 		o.problem(w, http.StatusTooManyRequests, workspace.CodeUnauthenticated, "The token is wrong, as many before it. Wait a few seconds before the next attempt.")
 	default:
 		o.log.WarnContext(r.Context(), "a login with a wrong token was refused", "from", r.RemoteAddr)
-		o.problem(w, http.StatusUnauthorized, workspace.CodeUnauthenticated, "The token is wrong. The command `lab-workspace-manager token show` prints it.")
+		o.problem(w, http.StatusUnauthorized, workspace.CodeUnauthenticated, "The token is wrong. This command prints it: lab-workspace-manager token show")
 	}
 }
 
@@ -53,10 +53,13 @@ func (o *Owner) Enter(w http.ResponseWriter, r *http.Request) {
 	if !o.allowMethod(w, r, http.MethodGet) { // HEAD, of programs that look at links, uses no code up
 		return
 	}
+	pages := o.ui
 	if o.Redeem(r.URL.Query().Get("code")) {
-		o.sessions.start(w, r)
+		o.sessions().start(w, r)
+	} else if _, here := o.sessions().of(r); !here {
+		pages += "?link=used" // the page says so
 	}
-	redirect(w, o.ui)
+	redirect(w, pages)
 }
 
 // Logout answers POST by taking the session from the browser.
@@ -65,7 +68,7 @@ func (o *Owner) Logout(w http.ResponseWriter, r *http.Request) {
 	if !o.allowMethod(w, r, http.MethodPost) {
 		return
 	}
-	o.sessions.end(w, r)
+	o.sessions().end(w, r)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -84,14 +87,14 @@ func (o *Owner) Sessions(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token := queryToken(r); token != "" && asksForPage(r) {
 			if o.holds(token) {
-				o.sessions.start(w, r)
+				o.sessions().start(w, r)
 			}
 			w.Header().Set("Cache-Control", "no-store")
 			redirect(w, withoutToken(r))
 			return
 		}
-		if expires, ok := o.sessions.of(r); ok && expires.Sub(o.sessions.now()) < sessionLifetime-sessionRenewal {
-			o.sessions.start(w, r)
+		if expires, ok := o.sessions().of(r); ok && expires.Sub(o.sessions().now()) < sessionLifetime-sessionRenewal {
+			o.sessions().start(w, r)
 		}
 		next.ServeHTTP(w, r)
 	})

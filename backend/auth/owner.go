@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"lab-workspace-manager/backend/workspace"
@@ -34,8 +35,9 @@ type OwnerOptions struct {
 // one-time code began, is that person.
 type Owner struct {
 	user     workspace.Owner
-	token    [sha256.Size]byte
-	sessions *sessions
+	instance string
+	now      func() time.Time
+	secrets  atomic.Pointer[secrets]
 	codes    *codes
 	attempts *attempts
 	problem  ProblemWriter
@@ -44,6 +46,12 @@ type Owner struct {
 }
 
 var _ Authenticator = (*Owner)(nil)
+
+// secrets are the token and what is derived from it.
+type secrets struct {
+	token    [sha256.Size]byte
+	sessions *sessions
+}
 
 // NewOwner makes an Owner.
 func NewOwner(options OwnerOptions) (*Owner, error) {
@@ -63,21 +71,33 @@ func NewOwner(options OwnerOptions) (*Owner, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	sessions, err := newSessions(options.Token, options.Instance, options.Now)
-	if err != nil {
-		return nil, err
-	}
-	return &Owner{
+	o := &Owner{
 		user:     options.User,
-		token:    options.Token.digest(),
-		sessions: sessions,
+		instance: options.Instance,
+		now:      options.Now,
 		codes:    &codes{lifetime: cmp.Or(options.CodeLifetime, defaultCodeLifetime), now: options.Now},
 		attempts: newAttempts(options.Now),
 		problem:  options.Problem,
 		ui:       cmp.Or(options.UI, "app/"),
 		log:      options.Log,
-	}, nil
+	}
+	if err := o.Rekey(options.Token); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
+
+// Rekey puts another token in the place of the present one. Every session that was begun ends.
+func (o *Owner) Rekey(token Token) error {
+	sessions, err := newSessions(token, o.instance, o.now)
+	if err != nil {
+		return err
+	}
+	o.secrets.Store(&secrets{token: token.digest(), sessions: sessions})
+	return nil
+}
+
+func (o *Owner) sessions() *sessions { return o.secrets.Load().sessions }
 
 func cookieSafe(instance string) bool {
 	return instance != "" && strings.IndexFunc(instance, func(r rune) bool {
@@ -106,7 +126,7 @@ func (o *Owner) Authenticate(r *http.Request) (Identity, error) {
 			return o.identity(ViaToken), nil
 		}
 	}
-	if _, ok := o.sessions.of(r); ok {
+	if _, ok := o.sessions().of(r); ok {
 		return o.identity(ViaSession), nil
 	}
 	return Identity{}, workspace.Errorf(workspace.CodeUnauthenticated, "No API token was provided.")
@@ -115,7 +135,7 @@ func (o *Owner) Authenticate(r *http.Request) (Identity, error) {
 // identity is no administrator's: nobody else's workspaces are here, and another user's id is a mistake.
 func (o *Owner) identity(via string) Identity { return Identity{User: o.user, Via: via} }
 
-func (o *Owner) holds(token Token) bool { return sameDigest(token.digest(), o.token) }
+func (o *Owner) holds(token Token) bool { return sameDigest(token.digest(), o.secrets.Load().token) }
 
 // refuse notes a wrong token.
 func (o *Owner) refuse(r *http.Request) error {

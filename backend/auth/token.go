@@ -60,7 +60,7 @@ func OpenToken(path string) (Token, error) {
 	return token, nil
 }
 
-// RotateToken replaces the token by a new one. What was derived from the old one dies when the manager starts again.
+// RotateToken replaces the token by a new one. A manager that runs takes it up within seconds (see Owner.Rekey).
 func RotateToken(path string) (Token, error) {
 	token := newToken()
 	if err := writeToken(path, token, os.Rename); err != nil {

@@ -101,18 +101,19 @@ func TestLoad_ErrWhenTheNamedFileCannotBeRead(t *testing.T) {
 }
 
 func TestLoad_Folders(t *testing.T) {
-	loaded, err := Load(LoadOptions{Environ: []string{"XDG_STATE_HOME=/s", "XDG_CONFIG_HOME=/c", "XDG_CACHE_HOME=/k", "XDG_RUNTIME_DIR=/r"}})
+	loaded, err := Load(LoadOptions{Environ: []string{"XDG_STATE_HOME=/s", "XDG_CONFIG_HOME=/c"}})
 	require.NoError(t, err)
-	require.Equal(t, Folders{
-		State: "/s/lab-workspace-manager", Config: "/c/lab-workspace-manager", Cache: "/k/lab-workspace-manager", Runtime: "/r/lab-workspace-manager",
-	}, loaded.Folders)
+	require.Equal(t, Folders{State: "/s/lab-workspace-manager", Config: "/c/lab-workspace-manager"}, loaded.Folders)
 	require.Equal(t, "/s/lab-workspace-manager/token", loaded.Folders.TokenFile())
 	require.Equal(t, "/s/lab-workspace-manager/state.db", loaded.Folders.StateFile())
 	require.Equal(t, "/s/lab-workspace-manager/lock", loaded.Folders.LockFile())
 
-	relative, err := Load(LoadOptions{Environ: append(home(t), "XDG_STATE_HOME=relative")})
+	relative, err := Load(LoadOptions{Environ: append(home(t), "XDG_STATE_HOME=relative", "HOME=/home/ada")})
 	require.NoError(t, err)
 	require.True(t, filepath.IsAbs(relative.Folders.State), "a relative path is ignored, as XDG says")
+
+	_, err = Load(LoadOptions{Environ: []string{"XDG_CONFIG_HOME=/c"}})
+	require.ErrorContains(t, err, "set HOME, or XDG_STATE_HOME", "no state in the root folder")
 }
 
 func TestServer_Access(t *testing.T) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 
 	"github.com/adrg/xdg"
 )
@@ -11,10 +12,8 @@ const product = "lab-workspace-manager"
 
 // Folders are where the program keeps its things. They may not exist yet.
 type Folders struct {
-	State   string // what must outlive a restart
-	Config  string
-	Cache   string
-	Runtime string // sockets and the like, gone after a log-out
+	State  string // what must outlive a restart
+	Config string
 }
 
 // TokenFile holds the token of the owner.
@@ -35,10 +34,11 @@ func findFolders(env environment) (Folders, error) {
 	}{
 		{"XDG_STATE_HOME", xdg.StateHome, &folders.State},
 		{"XDG_CONFIG_HOME", xdg.ConfigHome, &folders.Config},
-		{"XDG_CACHE_HOME", xdg.CacheHome, &folders.Cache},
-		{"XDG_RUNTIME_DIR", xdg.RuntimeDir, &folders.Runtime},
 	} {
 		base := folder.usual
+		if home, _ := env.lookup("HOME"); home == "" && runtime.GOOS != "windows" {
+			base = "" // xdg would take the root folder
+		}
 		// The XDG specification says to ignore a relative path.
 		if named, _ := env.lookup(folder.variable); filepath.IsAbs(named) {
 			base = named

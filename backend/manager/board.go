@@ -129,14 +129,13 @@ func (b *board) route(id workspace.ID) (Route, bool) {
 	return route, there
 }
 
-// subscribe returns a channel of everything that is published from now on, and the sequence number of what came last.
-// The channel is closed when the subscriber fell too far behind or unsubscribed.
-func (b *board) subscribe() (events <-chan Event, seq uint64, unsubscribe func()) {
+// subscribe returns a channel of everything that is published from now on. The channel is closed when the subscriber fell too far behind or unsubscribed.
+func (b *board) subscribe() (events <-chan Event, unsubscribe func()) {
 	ch := make(chan Event, subscriberBuffer)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.subscribers[ch] = struct{}{}
-	return ch, b.seq, func() {
+	return ch, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if _, there := b.subscribers[ch]; there {

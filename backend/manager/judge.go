@@ -34,6 +34,14 @@ func Judge(record workspace.Record, observed *workspace.Observed, engineStartedA
 	return verdict(observed, now)
 }
 
+// revived reports whether somebody has started an ended container of the present attempt again through the engine: then it
+// should run, as if the owner had asked here.
+func revived(record workspace.Record, observed *workspace.Observed) bool {
+	return record.Desired == workspace.DesiredRunning && record.Outcome != nil && observed != nil &&
+		observed.State == workspace.ContainerRunning && observed.UID == record.UID && observed.Attempt == record.Attempt &&
+		observed.StartedAt.After(record.Outcome.At)
+}
+
 func endedWithEngine(observed *workspace.Observed, engineStartedAt time.Time) bool {
 	return !engineStartedAt.IsZero() && observed.FinishedAt.Before(engineStartedAt.Add(engineRestartSlack)) &&
 		observed.StartedAt.Before(engineStartedAt)

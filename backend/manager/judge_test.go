@@ -86,3 +86,17 @@ func TestDecideFailure_OnlyEngineErrorsAreRetried(t *testing.T) {
 	require.Nil(t, decision.outcome)
 	require.Positive(t, decision.retryAfter, "taking down is never given up")
 }
+
+func TestRevived_WhatSomebodyStartedAgainShouldRun(t *testing.T) {
+	ended := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	record := recordFor()
+	record.Outcome = &workspace.Outcome{Status: workspace.StatusFailed, Code: workspace.ReasonDockerRequest, At: ended}
+	running := containerFor(record, workspace.ContainerRunning)
+	running.StartedAt = ended.Add(time.Second)
+	require.True(t, revived(record, running))
+	running.StartedAt = ended.Add(-time.Second)
+	require.False(t, revived(record, running), "it is about to be stopped: it did not answer in time")
+	require.False(t, revived(record, nil))
+	running.StartedAt, record.Desired = ended.Add(time.Second), workspace.DesiredStopped
+	require.False(t, revived(record, running), "its owner wants it stopped")
+}

@@ -137,8 +137,7 @@ func newUID() string {
 // Subscribe returns a channel of everything that is published from now on. It is closed when the subscriber falls too
 // far behind; it then subscribes again. Who reads the present state after subscribing misses nothing.
 func (m *Manager) Subscribe() (events <-chan Event, unsubscribe func()) {
-	events, _, unsubscribe = m.board.subscribe()
-	return events, unsubscribe
+	return m.board.subscribe()
 }
 
 // Engine tells how the engine is. Like everything that is asked often, it waits for no lock.

@@ -186,6 +186,13 @@ func (m *Manager) judge(e *entry) {
 	if e.now != nil && handlesContainer(e.now.step.Kind) {
 		return
 	}
+	if revived(e.record, e.observed) {
+		m.Log.Info("workspace started from outside", "id", e.record.ID)
+		e.record.Outcome, e.record.UpdatedAt = nil, m.Now()
+		e.steps = nil
+		m.save(e)
+		return
+	}
 	outcome := Judge(e.record, e.observed, m.engine.startedAt, m.Now())
 	if outcome == nil {
 		return

@@ -17,6 +17,10 @@ const (
 	bootShare = 3 * time.Second
 	// progressEvery bounds how often the progress of a step is published.
 	progressEvery = 100 * time.Millisecond
+	// longestPlan is more steps than any plan has, a change of mind in the middle included. A worker that takes more sees
+	// something that its steps do not change; it goes on slowly, or it would burn a processor.
+	longestPlan   = 25
+	circlePause   = 3 * time.Second
 	logTimeout    = 5 * time.Second
 	keptLogLines  = 500
 	shownLogLines = 20
@@ -77,6 +81,7 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 	defer m.workers.Done()
 	place := &turnstilePlace{}
 	defer place.leave()
+	taken := 0 // steps without rest
 	for {
 		step, stepCtx, verdict := m.takeStep(ctx, e)
 		switch verdict {
@@ -87,6 +92,10 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 			continue
 		}
 		pause := m.execute(stepCtx, e, step, place)
+		if taken++; pause == 0 && taken > longestPlan {
+			m.Log.Warn("steps go round in circles", "id", step.Deployment.ID, "step", step.Kind, "cause", step.Cause)
+			pause = circlePause
+		}
 		if ctx.Err() != nil {
 			m.letGo(e)
 			return

@@ -152,6 +152,10 @@ func (m *Manager) adoptUnknown(seen map[workspace.ID]*workspace.Observed, volume
 		if _, known := m.entries[id]; known || !id.Valid() || !observed.Owner.Valid() {
 			continue
 		}
+		if observed.StartedAt.IsZero() {
+			m.Log.Warn("a container that never ran has no record, and is left alone", "id", id, "container", observed.Handle)
+			continue
+		}
 		profileName, err := m.profileFor(observed.Profile, observed.Image)
 		if err != nil {
 			profileName = observed.Profile // it was taken out of the configuration; profileOf finds another

@@ -460,7 +460,10 @@ func (m *Manager) Logs(ctx context.Context, caller Caller, owner workspace.Owner
 		return err
 	}
 	if m.hasContainer(id) {
-		if err := m.Options.Engine.Logs(ctx, id, lines, follow, w); workspace.CodeOf(err) != workspace.CodeNotFound {
+		err := m.Options.Engine.Logs(ctx, id, lines, follow, w)
+		switch workspace.CodeOf(err) {
+		case workspace.CodeNotFound, workspace.CodeConflict: // gone, or about to go
+		default:
 			return err
 		}
 	}

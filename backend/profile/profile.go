@@ -42,7 +42,7 @@ type Profile struct {
 // starts its tools as other users.
 var MLWorkspace = Profile{
 	Name:       "ml-workspace",
-	Title:      "JupyterLab",
+	Title:      "The workspace", // what speaks this contract need not be JupyterLab
 	Port:       8080,
 	MountPath:  "/workspace",
 	HealthPath: "/api",
@@ -62,7 +62,7 @@ var MLWorkspace = Profile{
 // Minimal is MLWorkspace for our own image, which runs as an ordinary user and needs no capability at all.
 var Minimal = func() Profile {
 	p := MLWorkspace
-	p.Name = "workspace-minimal"
+	p.Name, p.Title = "workspace-minimal", "JupyterLab"
 	p.Capabilities = nil
 	p.AnswerDeadline = time.Minute
 	return p

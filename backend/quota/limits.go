@@ -6,6 +6,7 @@
 package quota
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,18 +146,34 @@ func checkRange[T float64 | int64 | time.Duration](field, what string, value, le
 	return nil
 }
 
-func formatCPUs(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-
-func formatDuration(d time.Duration) string {
-	if d == 0 {
-		return "0 s"
+func formatCPUs(v float64) string {
+	if v >= 1e6 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
-	return d.String()
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// FormatMB writes a size in ML Lab's MB as people read it: "700 MB", "2 GB", "1.5 GB".
+// formatDuration writes a duration as people do: "1 h 30 min".
+func formatDuration(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		name string
+		size time.Duration
+	}{{"h", time.Hour}, {"min", time.Minute}, {"s", time.Second}} {
+		if n := d / unit.size; n != 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit.name))
+			d -= n * unit.size
+		}
+	}
+	if len(parts) == 0 {
+		return "0 s"
+	}
+	return strings.Join(parts, " ")
+}
+
+// FormatMB writes a size in ML Lab's MB as people read it: "700 MB", "2 GB", "1.5 GB". It rounds nothing.
 func FormatMB(mb int64) string {
-	if mb < 1000 {
+	if mb < 1000 || mb%100 != 0 {
 		return strconv.FormatInt(mb, 10) + " MB"
 	}
 	return strconv.FormatFloat(float64(mb/100)/10, 'f', -1, 64) + " GB"

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/workspace"
 )
 
 // The extension API as upstream intended it, below /api and at the root.
@@ -493,4 +494,42 @@ func TestAPI_APersonWhoVisitsAWorkspaceIsAskedToLogIn(t *testing.T) {
 	require.Equal(t, "/app/", target.Path)
 	response, _ = l.send(http.MethodGet, path, nil, nil)
 	require.Equal(t, http.StatusUnauthorized, response.StatusCode, "scripts are told")
+}
+
+func TestAPI_AnswersAsHTTPAndUpstreamDo(t *testing.T) {
+	l := newLab(t, "")
+	mine := "/users/" + l.owner + "/workspace"
+	for _, path := range []string{"/healthy", "/ping", "/api/healthy", "/config", mine} {
+		response, text := l.send(http.MethodHead, path, nil, l.bearer())
+		require.Equal(t, http.StatusOK, response.StatusCode, path)
+		require.Empty(t, text)
+	}
+	response, text := l.send(http.MethodPut, mine, nil, l.bearer())
+	require.Equal(t, "Nothing here answers to PUT.", problem(t, response, text, http.StatusMethodNotAllowed).Detail)
+	require.Equal(t, []string{"GET", "POST"}, response.Header["Allow"])
+
+	header := l.bearer()
+	header.Set("Content-Type", "application/json")
+	response, text = l.send(http.MethodPost, mine, []byte(`{"display_name":"`+strings.Repeat("x", 100_000)+`"}`), header)
+	require.Equal(t, workspace.CodeInvalid, problem(t, response, text, http.StatusRequestEntityTooLarge).Code)
+	header.Set("Content-Type", "application/xml")
+	response, text = l.send(http.MethodPost, mine, []byte(`<x/>`), header)
+	require.Contains(t, problem(t, response, text, http.StatusUnsupportedMediaType).Detail, "must be JSON")
+	response, text = l.send(http.MethodDelete, mine+"/x?delete_volumes=perhaps", nil, l.bearer())
+	require.Equal(t, "query.delete_volumes", problem(t, response, text, http.StatusUnprocessableEntity).Errors[0].Location)
+	status, text := l.request(http.MethodPost, mine, map[string]any{"compute": map[string]any{"memory": "2GB"}})
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Contains(t, text, "must be a number")
+	status, text = l.request(http.MethodPost, mine, map[string]any{"compute": map[string]any{"memory": 8001}})
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Contains(t, text, "8001 MB of memory are more than the 8 GB allowed")
+
+	for i, spelling := range []any{true, "True", "true", "1", 1, "yes"} {
+		var made api.Workspace
+		l.call(http.MethodPost, mine, map[string]any{"display_name": fmt.Sprint(i), "is_stopped": spelling, "clear_volume_on_stop": spelling}, &made)
+		require.Equal(t, "stopped", made.Status, spelling)
+		require.True(t, made.ClearVolumeOnStop, spelling)
+	}
+	status, text = l.request(http.MethodPost, mine, map[string]any{"is_stopped": "perhaps"})
+	require.Equal(t, http.StatusUnprocessableEntity, status, text)
 }

@@ -86,11 +86,11 @@ func ShowToken(loaded config.Loaded, w io.Writer) error {
 	return err
 }
 
-// RotateToken replaces the owner's token. A running manager goes on with the old one until it is restarted.
+// RotateToken replaces the owner's token. A running manager notices.
 func RotateToken(loaded config.Loaded, w io.Writer) error {
 	if _, err := auth.RotateToken(loaded.Folders.TokenFile()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "The token in %s is new. Restart a running manager to end the sessions of the old one.\n", loaded.Folders.TokenFile())
+	_, err := fmt.Fprintf(w, "The token in %s is new. A manager that runs takes it up within a second or two and ends the sessions of the old one.\n", loaded.Folders.TokenFile())
 	return err
 }

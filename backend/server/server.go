@@ -38,14 +38,15 @@ type Server struct {
 	Manager   *manager.Manager
 	Presenter *api.Presenter
 
-	log      *slog.Logger
-	instance *instance
-	engine   workspace.Engine
-	proxy    *access.Proxy
-	owner    *auth.Owner // nil without API
-	access   *listener
-	api      *listener // nil without API
-	resolves hostProbe
+	log       *slog.Logger
+	instance  *instance
+	engine    workspace.Engine
+	proxy     *access.Proxy
+	owner     *auth.Owner // nil without API
+	access    *listener
+	api       *listener // nil without API
+	resolves  hostProbe
+	tokenFile string
 }
 
 // New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
@@ -61,7 +62,8 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	token, err := auth.OpenToken(options.Loaded.Folders.TokenFile())
+	s.tokenFile = options.Loaded.Folders.TokenFile()
+	token, err := auth.OpenToken(s.tokenFile)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +168,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopManaging()
 	var running sync.WaitGroup
 	running.Go(func() { s.Manager.Run(managing) })
+	running.Go(func() { s.followToken(managing) })
 
 	failed := make(chan error, 2)
 	for _, l := range s.listeners() {
@@ -184,6 +187,40 @@ func (s *Server) Run(ctx context.Context) error {
 	stopManaging()
 	running.Wait()
 	return errors.Join(err, s.close())
+}
+
+// tokenPatience is how long a new token may be in its file before it counts.
+const tokenPatience = time.Second
+
+// followToken takes up a token that was rotated while we run, and ends everything that the old one had begun.
+func (s *Server) followToken(ctx context.Context) {
+	ticker := time.NewTicker(tokenPatience)
+	defer ticker.Stop()
+	known, _ := os.Stat(s.tokenFile)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now, err := os.Stat(s.tokenFile)
+		if err != nil || (known != nil && os.SameFile(known, now) && known.ModTime().Equal(now.ModTime())) {
+			continue
+		}
+		known = now
+		token, err := auth.OpenToken(s.tokenFile)
+		if err == nil && s.owner != nil {
+			err = s.owner.Rekey(token)
+		}
+		if err == nil {
+			err = s.proxy.Rekey([]byte(token))
+		}
+		if err != nil {
+			s.log.Error("the new token is not used", "error", err)
+			continue
+		}
+		s.log.Info("the token was rotated; sessions of the old one have ended")
+	}
 }
 
 func (s *Server) listeners() []*listener {

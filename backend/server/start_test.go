@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/server"
 	"lab-workspace-manager/backend/workspace"
 	"lab-workspace-manager/backend/workspace/workspacetest"
@@ -82,4 +86,27 @@ func TestNew_KeepsTheTokenToItself(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), file)
 	}
+}
+
+func TestServer_TakesUpATokenThatIsRotated(t *testing.T) {
+	l := newLab(t, "")
+	mine := "/users/" + l.owner + "/workspace"
+	var made api.Workspace
+	l.call(http.MethodPost, mine, map[string]any{"display_name": "x"}, &made)
+	login, _ := l.send(http.MethodPost, "/login", []byte(`{"token":"`+l.secret+`"}`), http.Header{"Content-Type": {"application/json"}})
+	session := http.Header{"Cookie": {login.Cookies()[0].Name + "=" + login.Cookies()[0].Value}, "Authorization": nil}
+	me, _ := l.send(http.MethodGet, "/users/me", nil, session)
+	require.Equal(t, http.StatusOK, me.StatusCode)
+
+	file := filepath.Join(l.home, "state_home", "lab-workspace-manager", "token")
+	fresh, err := auth.RotateToken(file)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		status, _ := l.request(http.MethodGet, "/users/me", nil)
+		return status == http.StatusUnauthorized
+	}, 10*time.Second, 50*time.Millisecond, "the old token still opens")
+	me, _ = l.send(http.MethodGet, "/users/me", nil, session)
+	require.Equal(t, http.StatusUnauthorized, me.StatusCode, "and so does its session")
+	l.secret = string(fresh)
+	l.call(http.MethodGet, mine, nil, nil)
 }

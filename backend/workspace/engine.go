@@ -44,8 +44,7 @@ type Host struct {
 	CPUs          int
 	MemoryMB      int64
 	StorageDriver string
-	StartedAt     time.Time // of the engine process; zero when unknown
-	Notes         []string  // sentences an administrator should know
+	Notes         []string // sentences an administrator should know
 }
 
 // Snapshot is everything the engine holds of this instance at one moment.

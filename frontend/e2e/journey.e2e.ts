@@ -9,7 +9,8 @@ let program: Program;
 let browser: Browser;
 
 beforeAll(async () => {
-  program = await Program.start();
+  // What listens where nobody asks starts for a long time.
+  program = await Program.start('[[profile]]\nname = "deaf"\ntitle = "Nothing"\nport = 9\nmount_path = "/workspace"\nanswer_deadline = "10m"\n');
   browser = await launch();
 });
 afterEach(async () => {
@@ -203,8 +204,50 @@ describe('the life of a workspace', () => {
     await visitor.leave();
   });
 
+  test('a corrected image starts', async () => {
+    await program.create({ display_name: 'typo', container_image: 'lab-e2e-no-such-image:1' });
+    await program.reach('typo', 'failed');
+    const visitor = await visit();
+    const { page } = visitor;
+    await page.getByRole('button', { name: 'Change image typo' }).click();
+    const image = page.getByRole('combobox', { name: 'Image' });
+    await expect.poll(() => image.evaluate((field) => field === document.activeElement)).toBe(true);
+    await image.fill('lab-workspace-minimal:latest');
+    await page.getByRole('button', { name: 'Save and start' }).click();
+    await page.getByRole('heading', { name: /^(Starting typo|typo is ready)$/ }).waitFor();
+    await program.reach('typo', 'running');
+    await visitor.leave();
+  });
+
+  test('a double click on Start starts', async () => {
+    await program.create({ display_name: 'twice', is_stopped: true });
+    const visitor = await visit();
+    const row = visitor.page.getByRole('listitem', { name: 'twice' });
+    const { x, y, width, height } = (await row.getByRole('button', { name: 'Start twice' }).boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+    await visitor.page.mouse.click(x + width / 2, y + height / 2, { clickCount: 2, delay: 20 });
+    await visitor.page.mouse.click(x + width / 2, y + height / 2);
+    await row.getByText('Running').waitFor();
+    await visitor.leave();
+  });
+
+  test('deleted by mistake: two that never ran come back by one key', async () => {
+    await program.create({ display_name: 'first', is_stopped: true });
+    await program.create({ display_name: 'second', is_stopped: true });
+    const visitor = await visit();
+    const { page } = visitor;
+    for (const name of ['first', 'second']) {
+      await page.getByRole('button', { name: `More for ${name}` }).click();
+      await page.getByRole('menuitem', { name: 'Delete', exact: true }).click();
+      await page.getByRole('listitem', { name }).waitFor({ state: 'detached' });
+    }
+    await page.getByText('Deleted 2 workspaces.').waitFor();
+    await page.keyboard.press('z');
+    for (const name of ['first', 'second']) await page.getByRole('listitem', { name }).waitFor();
+    await visitor.leave();
+  });
+
   test('a start can be called off', async () => {
-    const made = await program.create({ display_name: 'brief', is_stopped: true });
+    const made = await program.create({ display_name: 'brief', is_stopped: true, profile: 'deaf' });
     const visitor = await visit();
     const row = visitor.page.getByRole('listitem', { name: 'brief' });
     await row.getByRole('button', { name: 'Start brief' }).click();
@@ -284,6 +327,22 @@ describe('the pages', () => {
       }
       await visitor.leave();
     }
+  });
+
+  test('cut no button off, however wide they are', async () => {
+    await program.create({ display_name: 'typo', container_image: 'lab-e2e-no-such-image:1' });
+    await program.create({ display_name: 'at rest', is_stopped: true });
+    await program.reach('typo', 'failed');
+    const visitor = await visit();
+    for (const width of [320, 719, 720, 768, 800, 840, 900, 1024]) {
+      await visitor.page.setViewportSize({ width, height: 800 });
+      const over = await visitor.page.evaluate(() => {
+        const end = document.querySelector('[data-workspace]')?.getBoundingClientRect().right ?? 0;
+        return [...document.querySelectorAll('[data-workspace] button, [data-workspace] a')].filter((button) => button.getBoundingClientRect().right > end).map((button) => button.textContent);
+      });
+      expect(over, `at ${width} px`).toEqual([]);
+    }
+    await visitor.leave();
   });
 
   test('work by keyboard alone', async () => {

@@ -95,7 +95,7 @@ export const theme = createTheme({
     },
     MuiTabs: { styleOverrides: { root: { minHeight: 40, borderBottom: hairline }, indicator: { height: 2 } } },
     MuiTab: {
-      styleOverrides: { root: { minHeight: 40, minWidth: 0, padding: '10px 0', marginRight: 24, fontSize: 14, fontWeight: 550, textTransform: 'none', color: 'var(--lab-palette-ink2)', '&.Mui-selected': { color: 'var(--lab-palette-ink)' } } },
+      styleOverrides: { root: { minHeight: 40, minWidth: 0, padding: '10px 0', marginRight: 24, fontSize: 14, fontWeight: 550, textTransform: 'none', color: 'var(--lab-palette-ink2)', '&.Mui-focusVisible': { outlineOffset: -3 }, '&.Mui-selected': { color: 'var(--lab-palette-ink)' } } },
     },
     MuiTooltip: { defaultProps: { enterDelay: 400 }, styleOverrides: { tooltip: { background: 'var(--lab-palette-ink)', color: 'var(--lab-palette-paper)', fontSize: 12.5, fontWeight: 450, borderRadius: 8, maxWidth: 320 } } },
     MuiSkeleton: { defaultProps: { animation: false }, styleOverrides: { root: { background: 'var(--lab-palette-track)' } } },

@@ -148,6 +148,26 @@ describe('only over HTTP', () => {
     await server.stop();
   });
 
+  test('notices a server that hangs, by its silence', async () => {
+    const server = await serve(new FakeBackend());
+    const seen: string[] = [];
+    // Time passes for the client alone.
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    const unsubscribe = createHttpClient(server.base).subscribe({
+      onEvent: (event) => seen.push(event.type),
+      onConnection: (connected) => seen.push(connected ? 'connected' : 'lost'),
+    });
+    await vi.waitFor(() => expect(seen).toEqual(['connected', 'snapshot']));
+    vi.advanceTimersByTime(20_000);
+    expect(seen).toEqual(['connected', 'snapshot']);
+    vi.advanceTimersByTime(10_000);
+    expect(seen).toEqual(['connected', 'snapshot', 'lost']);
+    vi.useRealTimers();
+    await vi.waitFor(() => expect(seen.slice(3)).toEqual(['connected', 'snapshot']), { timeout: 3_000 });
+    unsubscribe();
+    await server.stop();
+  });
+
   test('logs in', async () => {
     const server = await serve(new FakeBackend());
     const client = createHttpClient(server.base);

@@ -64,7 +64,9 @@ export class FakeBackend {
   }
 
   delete(id: string, files: boolean): void {
+    const gone = this.workspaces.find((one) => one.id === id);
     this.verb(files ? 'delete with files' : 'delete', id);
+    if (!files && gone !== undefined) this.volumes.push(volume({ name: gone.storage.volume, display_name: gone.display_name }));
     this.workspaces = this.workspaces.filter((one) => one.id !== id);
   }
 

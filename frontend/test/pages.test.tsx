@@ -147,7 +147,7 @@ describe('deleting', () => {
     const { user } = await show();
     await user.click(await screen.findByRole('button', { name: 'More for thesis' }));
     await user.click(await screen.findByRole('menuitem', { name: 'Delete' }));
-    expect(await screen.findByText('Deleted thesis. Its files are kept.')).toBeInTheDocument();
+    expect(await screen.findByText('Deleted thesis. Its files are kept. What was not saved in it is gone.')).toBeInTheDocument();
     expect(backend.calls).toEqual(['delete ws-thesis']);
     await user.click(screen.getByRole('button', { name: 'Undo' }));
     await waitFor(() => expect(backend.workspaces.map((one) => one.display_name)).toEqual(['thesis']));
@@ -181,8 +181,9 @@ describe('creating', () => {
     const name = await screen.findByRole('textbox', { name: 'Name' });
     await user.clear(name);
     await user.type(name, 'thesis{Enter}');
-    expect(await screen.findByRole('alert')).toHaveTextContent('A workspace with the name thesis already exists');
+    expect(await screen.findByText('You already have a workspace thesis.')).toBeInTheDocument();
     expect(name).toHaveValue('thesis');
+    expect(name).toBeInvalid();
   });
 
   test('takes up a kept volume', async () => {

@@ -80,7 +80,8 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 	group.SetLimit(parallelLooks)
 	for i, listed := range containers {
 		state := listedState(listed)
-		if last, there := known[listed.ID]; there && last.state == state {
+		// One that is being removed says nothing new: either it is gone in a moment, or it was half removed before we came.
+		if last, there := known[listed.ID]; there && (last.state == state || listed.State == container.StateRemoving) {
 			looks[i] = &last
 			continue
 		}

@@ -114,6 +114,9 @@ func (e *Engine) reportState(ctx context.Context, id workspace.ID, handle string
 	observed, err := e.inspect(ctx, handle)
 	switch workspace.CodeOf(err) {
 	case "":
+		if observed.State == workspace.ContainerDead {
+			return nil // it is being removed: an event about that follows
+		}
 		if err := e.doubtKill(ctx, observed); err != nil {
 			return err
 		}

@@ -186,7 +186,7 @@ func (f *FakeEngine) Host(context.Context) (workspace.Host, error) {
 	defer f.mu.Unlock()
 	return workspace.Host{
 		Engine: "fake", Version: "1", Endpoint: "memory", OS: "none", CPUs: fakeHostCPUs, MemoryMB: fakeHostMemoryMB,
-		StorageDriver: "map", StartedAt: f.startedAt,
+		StorageDriver: "map",
 	}, f.down
 }
 

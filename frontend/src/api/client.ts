@@ -21,6 +21,8 @@ export interface Listener {
 }
 
 export interface LogListener {
+  /** The log is there, even if nothing was written yet. */
+  onOpen?: () => void;
   onText: (text: string) => void;
   /** The log has ended; with an error when it was not its own end. */
   onEnd: (error?: ApiError) => void;

@@ -74,7 +74,7 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
         if (error === undefined) listener.onEnd();
         else listener.onEnd(errorOfBinding(error));
       });
-      app.FollowLogs(stream, id, lines).catch((reason: unknown) => {
+      app.FollowLogs(stream, id, lines).then(() => listener.onOpen?.()).catch((reason: unknown) => {
         unlisten();
         listener.onEnd(errorOfBinding(reason));
       });

@@ -8,13 +8,21 @@ export function apiBesidePage(documentBase: string): URL {
   return new URL('../api/', documentBase);
 }
 
+/** How long a call may take before nobody seems to be there, in ms; and one that waits for containers or walks files. */
+const shortPatience = 15_000;
+const longPatience = 180_000;
+/** The server says every 10 s that it lives; after so many ms without a word it does not. */
+const silence = 25_000;
+
 export function createHttpClient(base: URL): WorkspaceClient {
   let owner: Promise<User> | undefined;
 
-  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  async function request(path: string, init: RequestInit = {}, patience = shortPatience): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(new URL(path, base), { credentials: 'same-origin', ...init });
+      const late = AbortSignal.timeout(patience);
+      const signal = init.signal == null ? late : init.signal;
+      response = await fetch(new URL(path, base), { credentials: 'same-origin', ...init, signal });
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       throw ApiError.notReached();
@@ -23,15 +31,13 @@ export function createHttpClient(base: URL): WorkspaceClient {
     return response;
   }
 
-  async function getJson<T>(path: string): Promise<T> {
-    return (await (await request(path)).json()) as T;
+  async function getJson<T>(path: string, patience?: number): Promise<T> {
+    return (await (await request(path, {}, patience)).json()) as T;
   }
 
-  async function send(method: string, path: string, body?: unknown): Promise<Response> {
-    return request(path, {
-      method,
-      ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
-    });
+  async function send(method: string, path: string, body?: unknown, patience?: number): Promise<Response> {
+    const init = { method, ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }) };
+    return request(path, init, patience);
   }
 
   function me(): Promise<User> {
@@ -46,8 +52,9 @@ export function createHttpClient(base: URL): WorkspaceClient {
     return `users/${encodeURIComponent((await me()).id)}`;
   }
 
-  async function call(method: string, path: string, body?: unknown): Promise<void> {
-    await send(method, path, body);
+  /** Something that may have to wait for a container to end. */
+  async function call(method: string, path: string): Promise<void> {
+    await send(method, path, undefined, longPatience);
   }
 
   async function workspace(id: string, verb = ''): Promise<string> {
@@ -84,7 +91,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
       const answer = await send('POST', await workspace(id, ':open'), address === undefined ? {} : { address });
       return ((await answer.json()) as Link).url;
     },
-    usage: async (id) => getJson<Usage>(await workspace(id, ':usage')),
+    usage: async (id) => getJson<Usage>(await workspace(id, ':usage'), longPatience),
 
     logs: async (id, lines) => (await request(`${await workspace(id, ':logs')}?lines=${lines}`)).text(),
     followLogs: (id, lines, listener) => {
@@ -95,7 +102,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
 
     volumes: async () => getJson<Volume[]>(`${await home()}/volumes`),
     deleteVolume: async (name) => call('DELETE', await volume(name)),
-    volumeUsage: async (name) => getJson<Usage>(await volume(name, ':usage')),
+    volumeUsage: async (name) => getJson<Usage>(await volume(name, ':usage'), longPatience),
 
     subscribe: (listener) => subscribe(new URL('events', base), listener),
     reportRendered: () => undefined,
@@ -113,7 +120,9 @@ async function bodyOf(response: Response): Promise<unknown> {
 
 async function readStream(open: () => Promise<Response>, signal: AbortSignal, listener: LogListener): Promise<void> {
   try {
-    const reader = (await open()).body?.pipeThrough(new TextDecoderStream()).getReader();
+    const answer = await open();
+    listener.onOpen?.();
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const part = await reader?.read();
       if (signal.aborted) return;
@@ -130,9 +139,11 @@ function subscribe(address: URL, listener: Listener): () => void {
   address.protocol = address.protocol.replace('http', 'ws');
   let socket: WebSocket | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let heardAt = 0;
   let tries = 0;
   let connected = false;
   let ended = false;
+  let opened: { at: number; lose: () => void } | undefined;
 
   function tell(now: boolean): void {
     if (now === connected) return;
@@ -149,15 +160,26 @@ function subscribe(address: URL, listener: Listener): () => void {
       if (event === undefined) return;
       // Only a message proves that the server accepts us: proxies accept connections for servers that do not answer.
       tries = 0;
+      heardAt = Date.now();
       tell(true);
       listener.onEvent(event);
     };
-    current.onclose = () => {
+    current.onclose = lose;
+
+    function lose(): void {
       if (ended || socket !== current) return;
+      socket = undefined;
+      current.close();
       tell(false);
       timer = setTimeout(connect, backoff(tries));
       tries += 1;
-    };
+    }
+    opened = { at: Date.now(), lose };
+  }
+
+  /** A connection that says nothing is none: closing it properly would wait for the other side. */
+  function listen(): void {
+    if (opened !== undefined && !ended && Date.now() - Math.max(heardAt, opened.at) > silence) opened.lose();
   }
 
   function connectNow(): void {
@@ -167,9 +189,13 @@ function subscribe(address: URL, listener: Listener): () => void {
   connect();
   // A laptop that wakes up should not wait for the next try.
   window.addEventListener('online', connectNow);
+  window.addEventListener('visibilitychange', listen);
+  const watch = setInterval(listen, 5_000);
   return () => {
     ended = true;
     clearTimeout(timer);
+    clearInterval(watch);
+    window.removeEventListener('visibilitychange', listen);
     window.removeEventListener('online', connectNow);
     socket?.close();
   };

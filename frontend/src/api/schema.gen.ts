@@ -674,7 +674,8 @@ export interface components {
             updated_at: string;
         };
         WorkspaceInput: {
-            clear_volume_on_stop?: boolean | null;
+            /** @description true or false; their spellings in a string or as 1 and 0 are accepted. */
+            clear_volume_on_stop?: (boolean | null) | (0 | 1) | string;
             compute?: components["schemas"]["ComputeInput"];
             /** @description Image to run; the default one when left out. */
             container_image?: string | null;
@@ -686,7 +687,7 @@ export interface components {
             /** @description Seconds; in requests also a numeric string, an ISO 8601 duration (PT1H30M) or null for 0. */
             idle_timeout?: (number | null) | string;
             /** @description Create it without starting it. */
-            is_stopped?: boolean | null;
+            is_stopped?: (boolean | null) | (0 | 1) | string;
             /** @description Which contract the image speaks; found out when left out. */
             profile?: string;
             storage?: components["schemas"]["StorageInput"];
@@ -694,7 +695,8 @@ export interface components {
             [key: string]: unknown;
         };
         WorkspaceUpdate: {
-            clear_volume_on_stop?: boolean | null;
+            /** @description true or false; their spellings in a string or as 1 and 0 are accepted. */
+            clear_volume_on_stop?: (boolean | null) | (0 | 1) | string;
             /** @description CPUs and memory apply live. */
             compute?: components["schemas"]["ComputeInput"];
             /** @description A changed image takes effect by an immediate restart. */
@@ -767,7 +769,7 @@ export interface operations {
                         /** Format: int64 */
                         seq: number;
                         /** @enum {string} */
-                        type: "snapshot" | "workspace" | "workspace_removed" | "volumes" | "host";
+                        type: "snapshot" | "workspace" | "workspace_removed" | "volumes" | "host" | "alive";
                         volumes?: components["schemas"]["Volume"][];
                         workspace?: components["schemas"]["Workspace"];
                         workspaces?: components["schemas"]["Workspace"][];

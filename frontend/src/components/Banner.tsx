@@ -13,7 +13,7 @@ export function Banner() {
   if (!connected) {
     return (
       <Strip>
-        <b>The workspace manager does not answer.</b> What you see is what was last known; this page goes on by itself when it is back.
+        <b>The workspace manager does not answer.</b> What you see is what was last known; this page goes on by itself when it is back. If it does not come back, start it again on its machine: <code className="mono">lab-workspace-manager --serve</code>
       </Strip>
     );
   }

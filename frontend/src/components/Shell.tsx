@@ -1,5 +1,5 @@
-import { useRef, useState } from 'react';
-import { Outlet, useNavigate, useParams } from 'react-router';
+import { useEffect, useRef, useState } from 'react';
+import { Outlet, useLocation, useNavigate, useParams } from 'react-router';
 import { FindProvider } from '../features/home/find';
 import { OpeningProvider } from '../features/actions/opening';
 import { ShortcutSheet } from '../features/shortcuts/ShortcutSheet';
@@ -35,6 +35,8 @@ export function Shell() {
     '?': () => setKeysShown(true),
   });
 
+  useFocusAfterNavigation();
+
   return (
     <OpeningProvider>
       <FindProvider>
@@ -56,4 +58,21 @@ export function Shell() {
       </FindProvider>
     </OpeningProvider>
   );
+}
+
+/** Puts the focus where reading begins: on the row one came back from, else on the heading. Pages that have put it somewhere keep it. */
+function useFocusAfterNavigation(): void {
+  const { pathname } = useLocation();
+  const before = useRef(pathname);
+  useEffect(() => {
+    const from = before.current;
+    before.current = pathname;
+    if (from === pathname || document.querySelector('main')?.contains(document.activeElement) === true) return;
+    const id = /\/workspace\/([^/]+)/.exec(from)?.[1];
+    const row = id === undefined ? null : document.querySelector<HTMLElement>(`[data-workspace="${CSS.escape(id)}"]`);
+    const target = row ?? document.querySelector<HTMLElement>('main h1');
+    if (target === null) return;
+    if (target !== row) target.tabIndex = -1;
+    target.focus({ preventScroll: row === null });
+  }, [pathname]);
 }

@@ -2,6 +2,8 @@ import { useEffect, useRef } from 'react';
 
 export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>;
 
+const moves = new Set(['j', 'k', 'ArrowDown', 'ArrowUp']);
+
 /**
  * Single keys for the whole page, by their names ("n", "/", "ArrowDown", "Ctrl+k"). They rest while somebody types, while a
  * menu or dialog is open, and for combinations that belong to the browser.
@@ -16,7 +18,11 @@ export function useKeys(map: KeyMap): void {
       const command = event.ctrlKey || event.metaKey;
       const handler = current.current[command ? `Ctrl+${event.key.toLowerCase()}` : event.key];
       if (handler === undefined || event.defaultPrevented || event.altKey || isOverlayOpen()) return;
-      if (!command && isTyping(event.target)) return;
+      if (!command && isTyping(event.target)) {
+        if (event.key === 'Escape') (event.target as HTMLElement).blur();
+        return;
+      }
+      if (event.repeat && !moves.has(event.key)) return; // a key that is held asks once
       handler(event);
     };
     document.addEventListener('keydown', onKey);

@@ -18,9 +18,10 @@ describe('what is sent of an edited workspace', () => {
 
 describe('undo of a delete', () => {
   test('uses the kept volume and starts what ran', () => {
-    expect(sameAgain(workspace())).toMatchObject({ display_name: 'thesis', storage: { volume: 'ws-thesis-vol' }, compute: { cpus: 2, memory: 4_000 }, is_stopped: false });
+    expect(sameAgain(workspace(), true)).toMatchObject({ display_name: 'thesis', storage: { volume: 'ws-thesis-vol' }, compute: { cpus: 2, memory: 4_000 }, is_stopped: false });
   });
-  test('leaves stopped what was stopped', () => expect(sameAgain(workspace({ desired: 'stopped' })).is_stopped).toBe(true));
+  test('leaves stopped what was stopped', () => expect(sameAgain(workspace({ desired: 'stopped' }), true).is_stopped).toBe(true));
+  test('asks for no files where there are none', () => expect(sameAgain(workspace(), false).storage).not.toHaveProperty('volume'));
 });
 
 describe('the log', () => {

@@ -17,7 +17,7 @@ export function proposeName(wish: string, taken: readonly string[]): string {
 /** The name of an image as the start of a workspace's name: "VS Code" gives "vs-code". */
 export function nameForImage(imageName: string): string {
   const last = imageName.split('/').at(-1)?.split(/[:@]/)[0] ?? '';
-  return last.trim().toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '');
+  return last.trim().toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
 }
 
 export interface Size {

@@ -62,7 +62,7 @@ export function LossDialog({ title, subject, measure, busy, onClose, onDelete }:
       <DialogActions>
         <Button onClick={onClose}>Keep</Button>
         <Button variant="contained" color="error" disabled={busy} onClick={onDelete}>
-          {usage.data === undefined ? 'Delete with its files' : `Delete ${formatBytes(usage.data.bytes)}`}
+          {usage.data === undefined ? 'Delete with its files' : usage.data.files === 0 ? 'Delete' : `Delete ${formatBytes(usage.data.bytes)}`}
         </Button>
       </DialogActions>
     </Dialog>
@@ -76,7 +76,7 @@ function Loss({ usage }: { usage: Usage }) {
       <b>
         {formatFiles(usage.files)}, {formatBytes(usage.bytes)}
       </b>{' '}
-      are lost for good.
+      will be lost for good.
       {usage.changed_at !== null && (
         <>
           {' '}

@@ -5,6 +5,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { keys } from '../../api/cache';
 import { errorOf } from '../../api/client';
+import { useKeys } from '../../components/useKeys';
 
 export interface Notice {
   text: string;
@@ -13,7 +14,8 @@ export interface Notice {
 
 const NoticeContext = createContext<(notice: Notice) => void>(() => undefined);
 
-const readingTime = 10_000;
+/** How long a message stays, in ms. */
+export const readingTime = 10_000;
 
 export function NoticeProvider({ children }: { children: ReactNode }) {
   const [notice, setNotice] = useState<(Notice & { number: number }) | undefined>();
@@ -23,6 +25,14 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
     setOpen(true);
   }, []);
   const close = (): void => setOpen(false);
+  const act = (): void => {
+    const action = notice?.action;
+    if (!open || action === undefined || !('run' in action)) return;
+    close();
+    action.run();
+  };
+  // The button is far away for the keyboard.
+  useKeys({ z: act, 'Ctrl+z': act });
 
   return (
     <NoticeContext value={show}>
@@ -69,6 +79,9 @@ function NoticeButton({ action, onDone }: { action: NonNullable<Notice['action']
       }}
     >
       {action.label}
+      <kbd className="key" aria-hidden="true" style={{ marginLeft: 8 }}>
+        Z
+      </kbd>
     </Button>
   );
 }

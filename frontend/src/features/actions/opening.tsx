@@ -74,6 +74,13 @@ export function OpeningProvider({ children }: { children: ReactNode }) {
   }, [cache, goTo]);
   useEffect(settle, [workspaces, settle]);
 
+  // A page that goes takes the tabs with it that nobody else would move.
+  useEffect(() => {
+    const leave = (): void => waiting.current.forEach((tab) => tab?.close());
+    window.addEventListener('pagehide', leave);
+    return () => window.removeEventListener('pagehide', leave);
+  }, []);
+
   const opening = useMemo<Opening>(
     () => ({
       open: (workspace) => void goTo(workspace.id, client.kind === 'http' ? openWaitingTab(`Opening ${workspace.display_name} …`) : undefined),
@@ -82,10 +89,10 @@ export function OpeningProvider({ children }: { children: ReactNode }) {
         return (id) => {
           if (id === undefined) {
             tab?.close();
-          } else if (tab !== undefined || client.kind === 'desktop') {
-            waiting.current.set(id, tab);
+          } else {
+            waiting.current.set(id, tab); // without a tab, a message offers the address once it runs
             settle();
-          } // else the browser allowed no tab, and the page has its Open button
+          }
         };
       },
     }),

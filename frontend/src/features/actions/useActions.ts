@@ -7,8 +7,9 @@ import { useClient } from '../../api/context';
 import type { Workspace, WorkspaceInput } from '../../api/types';
 import type { NextStep } from '../../model/state';
 import { pathTo } from '../../paths';
-import { useNotice, useReported } from './notices';
+import { readingTime, useNotice, useReported } from './notices';
 import { useOpening } from './opening';
+import { rememberRemoved, takeRemoved } from './removed';
 
 export interface Actions {
   open: (workspace: Workspace) => void;
@@ -17,6 +18,8 @@ export interface Actions {
   stop: (workspace: Workspace) => Promise<boolean>;
   restart: (workspace: Workspace) => Promise<boolean>;
   rename: (workspace: Workspace, name: string) => Promise<boolean>;
+  /** Stops it and offers to start it again: for keys, which are pressed by accident. */
+  stopByKey: (workspace: Workspace) => Promise<boolean>;
   /** Deletes it at once; its files are kept, and the message offers to undo. */
   remove: (workspace: Workspace) => Promise<boolean>;
   removeWithFiles: (workspace: Workspace) => Promise<boolean>;
@@ -36,22 +39,38 @@ export function useActions(): Actions {
     const start = (workspace: Workspace): Promise<boolean> => reported(() => client.start(workspace.id));
     const stop = (workspace: Workspace): Promise<boolean> => reported(() => client.stop(workspace.id));
 
-    const undoRemove = (workspace: Workspace): Promise<boolean> =>
-      reported(async () => putWorkspace(cache, await client.create(sameAgain(workspace))));
+    const isKept = async (workspace: Workspace): Promise<boolean> =>
+      (await client.volumes()).some((volume) => volume.name === workspace.storage.volume && volume.used_by === null);
+
+    const undoRemoves = async (): Promise<void> => {
+      for (const workspace of takeRemoved()) {
+        await reported(async () => putWorkspace(cache, await client.create(sameAgain(workspace, await isKept(workspace)))));
+      }
+    };
+    const tellRemoved = async (workspace: Workspace): Promise<void> => {
+      const count = rememberRemoved(workspace, readingTime);
+      const kept = await isKept(workspace).catch(() => true);
+      const what = count === 1 ? workspace.display_name : `${count} workspaces`;
+      const files = kept ? (count === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
+      const lost = workspace.status === 'running' ? ' What was not saved in it is gone.' : '';
+      notify({ text: `Deleted ${what}.${files}${lost}`, action: { label: 'Undo', run: () => void undoRemoves() } });
+    };
 
     const actions: Actions = {
       open: opening.open,
       start,
       stop,
+      stopByKey: async (workspace) => {
+        const stopped = await stop(workspace);
+        if (stopped) notify({ text: `Stopped ${workspace.display_name}.`, action: { label: 'Start', run: () => void start(workspace) } });
+        return stopped;
+      },
       restart: (workspace) => reported(() => client.restart(workspace.id)),
       rename: (workspace, name) => reported(async () => putWorkspace(cache, await client.update(workspace.id, { display_name: name }))),
       remove: (workspace) =>
         reported(async () => {
           await client.delete(workspace.id, false);
-          notify({
-            text: `Deleted ${workspace.display_name}. Its files are kept.`,
-            action: { label: 'Undo', run: () => void undoRemove(workspace) },
-          });
+          await tellRemoved(workspace);
         }),
       removeWithFiles: (workspace) =>
         reported(async () => {
@@ -73,7 +92,7 @@ export function useActions(): Actions {
               await client.start(workspace.id);
             });
           case 'changeImage':
-            void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings'));
+            void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings'), { state: { focus: 'image' } });
             return Promise.resolve(true);
         }
       },
@@ -82,15 +101,15 @@ export function useActions(): Actions {
   }, [client, cache, notify, reported, opening, navigate]);
 }
 
-/** What makes a deleted workspace again, with the files that were kept. */
-export function sameAgain(workspace: Workspace): WorkspaceInput {
+/** What makes a deleted workspace again, with its files if they were kept: one that never ran has none. */
+export function sameAgain(workspace: Workspace, filesKept: boolean): WorkspaceInput {
   return {
     display_name: workspace.display_name,
     container_image: workspace.container_image,
     profile: workspace.profile,
     compute: { cpus: workspace.compute.cpus, memory: workspace.compute.memory },
     storage: {
-      volume: workspace.storage.volume,
+      ...(filesKept ? { volume: workspace.storage.volume } : {}),
       volume_size: workspace.storage.volume_size,
       container_size: workspace.storage.container_size,
     },

@@ -9,10 +9,12 @@ import { useReadOnly } from '../../components/Banner';
 import { ChoiceChips } from '../../components/ChoiceChips';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord } from '../../components/LimitWords';
+import { useKeys } from '../../components/useKeys';
 import { useNow } from '../../components/useNow';
 import { useUser } from '../../components/user';
 import { inputOf, nameOf, newDraft, type Draft } from '../../model/draft';
 import { formatAgo, formatIdle, formatMB } from '../../model/format';
+import { isAtField, nameProblemOf } from '../../model/problems';
 import { pathTo } from '../../paths';
 import styles from './CreateForm.module.css';
 import { Fits } from './Fits';
@@ -40,19 +42,27 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   );
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [busy, setBusy] = useState(false);
+  const [moreShown, setMoreShown] = useState(false);
   const taken = workspaces.map((workspace) => workspace.display_name);
   const change = (part: Partial<Draft>): void => {
     setDraft({ ...draft, ...part });
     setProblem(undefined);
   };
 
+  const name = nameOf(draft, taken);
+  const nameProblem = taken.includes(name.trim()) ? `You already have a workspace ${name.trim()}.` : nameProblemOf(problem, name);
+  useKeys({ Escape: () => void navigate(pathTo.home(user)) });
+
   const submit = async (event: SubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
+    if (nameProblem !== '') return; // a tab would open and close
     setBusy(true);
     try {
       await create(inputOf(draft, taken));
     } catch (thrown) {
-      setProblem(errorOf(thrown));
+      const error = errorOf(thrown);
+      setProblem(error);
+      if (Object.keys(error.fields).some((field) => field.startsWith('storage.'))) setMoreShown(true);
       setBusy(false);
     }
   };
@@ -61,8 +71,13 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
     <form
       className={styles.form}
       onSubmit={(event) => void submit(event)}
-      onKeyDown={(event) => {
-        if (event.key === 'Escape' && !event.defaultPrevented) void navigate(pathTo.home(user));
+      onInvalidCapture={(event) => {
+        if (moreShown || !(event.target as HTMLElement).closest('details')) return;
+        // What is wrong must be seen before the browser can point at it.
+        event.preventDefault();
+        const form = event.currentTarget;
+        setMoreShown(true);
+        requestAnimationFrame(() => form.reportValidity());
       }}
     >
       <div className={styles.fields}>
@@ -75,11 +90,11 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               fullWidth
               autoFocus
               required
-              value={nameOf(draft, taken)}
+              value={name}
               onChange={(event) => change({ name: event.target.value })}
               onFocus={(event) => event.target.select()}
-              error={problem?.fields.display_name !== undefined || problem?.code === 'conflict'}
-              helperText={problem?.fields.display_name ?? ''}
+              error={nameProblem !== ''}
+              helperText={nameProblem}
               slotProps={{ htmlInput: { 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
             />
           </div>
@@ -114,7 +129,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
             onChange={(value) => change({ idleTimeout: Number(value) })}
           />
         )}
-        <details className={styles.more}>
+        <details className={styles.more} open={moreShown} onToggle={(event) => setMoreShown(event.currentTarget.open)}>
           <summary>Limits of files and container</summary>
           <div className={styles.pair}>
             <div>
@@ -134,7 +149,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
       </div>
       <div className={styles.side}>
         <Fits draft={draft} workspaces={workspaces} host={host} />
-        {problem !== undefined && (
+        {problem !== undefined && !isAtField(problem) && (
           <p className={styles.problem} role="alert">
             {problem.message}
           </p>

@@ -22,11 +22,11 @@ export function Fits({ draft, workspaces, host }: { draft: Draft; workspaces: Wo
         )}
         <div className={`small ${styles.line}`}>
           CPU {formatNumber(holding.cpus)} of {formatNumber(host.cpus)}
-          <Meter used={holding.cpus / host.cpus} tone={holding.cpus > host.cpus ? 'warn' : 'use'} />
+          <Meter held={holding.cpus / host.cpus} tone={holding.cpus > host.cpus ? 'warn' : 'use'} />
         </div>
         <div className={`small ${styles.line}`}>
           Memory {gigabytes(holding.memory)} of {gigabytes(host.memory)} GB
-          <Meter used={holding.memory / host.memory} tone={holding.memory > host.memory ? 'warn' : 'use'} />
+          <Meter held={holding.memory / host.memory} tone={holding.memory > host.memory ? 'warn' : 'use'} />
         </div>
       </div>
       <p className="small dim">

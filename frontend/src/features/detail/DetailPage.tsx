@@ -12,8 +12,9 @@ import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
 import { useKeys } from '../../components/useKeys';
 import { WithWorkspace } from '../../components/WithWorkspace';
-import { lookOf, nextStepOf } from '../../model/state';
+import { lookOf } from '../../model/state';
 import { pathTo, type DetailTab } from '../../paths';
+import { NextButton } from '../actions/NextButton';
 import { useActions } from '../actions/useActions';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
 import styles from './DetailPage.module.css';
@@ -45,7 +46,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
     e: show('settings'),
     s: () => {
       if (workspace.actions.includes('start')) void actions.start(workspace);
-      else if (workspace.actions.includes('stop')) void actions.stop(workspace);
+      else if (workspace.actions.includes('stop')) void actions.stopByKey(workspace);
     },
     Escape: () => void navigate(pathTo.home(workspace.owner)),
   });
@@ -57,7 +58,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
         <Link className={`faint ${styles.back}`} to={pathTo.home(workspace.owner)}>
           Workspaces /
         </Link>
-        <h1 className={styles.title} title={workspace.display_name}>{workspace.display_name}</h1>
+        <h1 dir="auto" className={styles.title} title={workspace.display_name}>{workspace.display_name}</h1>
         <StateMark look={lookOf(workspace)} />
         <span className="dim">
           {workspace.status === 'running' ? <Since time={workspace.status_since} /> : <Ago time={workspace.status_since} />}
@@ -68,7 +69,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
           {!readOnly && <HeadButtons workspace={workspace} host={host} />}
         </div>
       </div>
-      {workspace.reason !== '' && (
+      {workspace.reason !== '' && workspace.status !== 'terminating' && (
         <p className={styles.reason}>
           {workspace.reason}
           {workspace.status === 'pending' && (
@@ -96,24 +97,19 @@ function Detail({ workspace }: { workspace: Workspace }) {
 function HeadButtons({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {
   const actions = useActions();
   const [busy, setBusy] = useState(false);
-  const step = nextStepOf(workspace, host?.limits.memory);
-  const during = (work: () => Promise<boolean>) => async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     setBusy(true);
-    await work();
+    await actions.stop(workspace);
     setBusy(false);
   };
   return (
     <>
       {workspace.status === 'running' && workspace.actions.includes('stop') && (
-        <Button disabled={busy} onClick={during(() => actions.stop(workspace))}>
+        <Button disabled={busy} onClick={() => void stop()}>
           Stop
         </Button>
       )}
-      {step !== undefined && (
-        <Button {...(step.do === 'cancel' ? {} : { variant: 'contained', color: 'primary' })} disabled={busy} onClick={during(() => actions.next(workspace, step))}>
-          {step.label}
-        </Button>
-      )}
+      <NextButton workspace={workspace} host={host} />
     </>
   );
 }

@@ -66,10 +66,8 @@ export function Logs({ workspace }: { workspace: Workspace }) {
         className={styles.log}
         tabIndex={0}
         aria-label={`Log of ${workspace.display_name}`}
-        onWheel={(event) => {
-          // Who scrolls up wants to read; who is back at the end wants to follow.
-          if (event.deltaY < 0) setFollows(false);
-        }}
+        // Who scrolls up wants to read; who is back at the end wants to follow.
+        onScroll={({ currentTarget: at }) => setFollows(at.scrollHeight - at.scrollTop - at.clientHeight < 24)}
       >
         {text}
         {text === '' && log.loaded && <span className="dim">{emptyText(log.error?.detail, log.lines.length > 0, alive)}</span>}

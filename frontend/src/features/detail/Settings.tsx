@@ -2,6 +2,7 @@ import Button from '@mui/material/Button';
 import TextField from '@mui/material/TextField';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState, type ReactNode } from 'react';
+import { useLocation, useNavigate } from 'react-router';
 import { putWorkspace, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
@@ -11,6 +12,8 @@ import { LimitField } from '../../components/LimitField';
 import { ActsWord, AppliesWord } from '../../components/LimitWords';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import { formatIdle } from '../../model/format';
+import { isAtField, nameProblemOf } from '../../model/problems';
+import { pathTo } from '../../paths';
 import styles from './Settings.module.css';
 
 interface Props {
@@ -19,16 +22,30 @@ interface Props {
   readOnly: boolean;
 }
 
+/** What was changed and not saved, by workspace: leaving the page by accident loses nothing. */
+const unsaved = new Map<string, Partial<Edited>>();
+
 /** What can be changed, each with when it acts. */
 export function Settings({ workspace, limits, readOnly }: Props) {
   const client = useClient();
   const cache = useQueryClient();
-  // Only what was touched: the rest follows what others change meanwhile.
-  const [touched, setTouched] = useState<Partial<Edited>>({});
+  const navigate = useNavigate();
+  const focus = (useLocation().state as { focus?: string } | null)?.focus;
+  // Only what was touched: the rest follows what others change meanwhile. It waits for who comes back to the page.
+  const [touched, setTouchedHere] = useState<Partial<Edited>>(unsaved.get(workspace.id) ?? {});
+  const setTouched = (next: Partial<Edited>): void => {
+    unsaved.set(workspace.id, next);
+    setTouchedHere(next);
+  };
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [state, setState] = useState<'editing' | 'saving' | 'saved'>('editing');
   const edited = { ...editedFrom(workspace), ...touched };
   const update = updateOf(workspace, edited);
+  const hasEnded = workspace.status === 'failed' || workspace.status === 'succeeded';
+  // Who corrects what failed wants it to run.
+  const starts = update !== undefined && hasEnded && workspace.actions.includes('start');
+  const restarts = update?.container_image !== undefined && workspace.desired === 'running' && !hasEnded;
+  const nameProblem = nameProblemOf(problem, edited.name);
   const change = (part: Partial<Edited>): void => {
     setTouched({ ...touched, ...part });
     setProblem(undefined);
@@ -41,13 +58,15 @@ export function Settings({ workspace, limits, readOnly }: Props) {
       putWorkspace(cache, await client.update(workspace.id, update));
       setTouched({});
       setState('saved');
+      if (starts) {
+        await client.start(workspace.id);
+        void navigate(pathTo.start(workspace.owner, workspace.id));
+      }
     } catch (thrown) {
       setProblem(errorOf(thrown));
       setState('editing');
     }
   };
-  const restarts = update?.container_image !== undefined && workspace.desired === 'running';
-
   return (
     <form
       className={styles.form}
@@ -58,10 +77,10 @@ export function Settings({ workspace, limits, readOnly }: Props) {
     >
       <fieldset className={styles.fields} disabled={readOnly || !workspace.actions.includes('update')}>
         <Row title="Name" applies="live">
-          <TextField fullWidth required value={edited.name} onChange={(event) => change({ name: event.target.value })} error={problem?.code === 'conflict'} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }} />
+          <TextField fullWidth required value={edited.name} onChange={(event) => change({ name: event.target.value })} error={nameProblem !== ''} helperText={nameProblem} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }} />
         </Row>
         <Row title="Image" applies="restart">
-          <ImageField value={edited.image} onChange={(image) => change({ image })} problem={problem?.fields.container_image} />
+          <ImageField value={edited.image} onChange={(image) => change({ image })} problem={problem?.fields.container_image} autoFocus={focus === 'image'} />
         </Row>
         <Row title="CPU" limit={limits.cpus}>
           <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problem?.fields['compute.cpus']} />
@@ -88,16 +107,22 @@ export function Settings({ workspace, limits, readOnly }: Props) {
         )}
       </fieldset>
       <div className={styles.foot}>
-        {problem !== undefined && (
+        {problem !== undefined && !isAtField(problem) && (
           <p className={styles.problem} role="alert">
             {problem.message}
           </p>
         )}
         <Button type="submit" variant="contained" color="primary" disabled={update === undefined || state === 'saving' || readOnly}>
-          {restarts ? 'Save and restart' : 'Save'}
+          {starts ? 'Save and start' : restarts ? 'Save and restart' : 'Save'}
         </Button>
         {update !== undefined && (
-          <Button variant="text" onClick={() => setTouched({})}>
+          <Button
+            variant="text"
+            onClick={() => {
+              setTouched({});
+              setProblem(undefined);
+            }}
+          >
             Discard
           </Button>
         )}
@@ -123,7 +148,7 @@ function Row({ title, applies, limit, note, children }: RowProps) {
   return (
     <div className={styles.row}>
       <div>
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <div className={styles.words}>
           {when !== undefined && <AppliesWord applies={when} />}
           {limit !== undefined && <ActsWord limit={limit} />}
@@ -135,7 +160,7 @@ function Row({ title, applies, limit, note, children }: RowProps) {
   );
 }
 
-function ImageField({ value, onChange, problem }: { value: string; onChange: (image: string) => void; problem: string | undefined }) {
+function ImageField({ value, onChange, problem, autoFocus }: { value: string; onChange: (image: string) => void; problem: string | undefined; autoFocus: boolean }) {
   const client = useClient();
   const list = useId();
   const { data: images = [] } = useQuery(queries.images(client));
@@ -144,6 +169,7 @@ function ImageField({ value, onChange, problem }: { value: string; onChange: (im
       <TextField
         fullWidth
         required
+        autoFocus={autoFocus}
         value={value}
         onChange={(event) => onChange(event.target.value)}
         error={problem !== undefined}

@@ -32,6 +32,9 @@ export function useLog(id: string, alive: boolean): Log {
         setLog({ lines: buffer.lines(), dropped: buffer.dropped, loaded: true, error });
       };
       stop = client.followLogs(id, lines, {
+        onOpen: () => {
+          frame ??= requestAnimationFrame(() => show());
+        },
         onText: (text) => {
           buffer.append(text);
           // A chatty log is drawn once a frame, not once a line.

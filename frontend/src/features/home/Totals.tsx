@@ -6,14 +6,15 @@ import styles from './Totals.module.css';
 
 /** What the limits of running workspaces hold of the machine. */
 export function Totals({ workspaces, host }: { workspaces: Workspace[]; host: Host | undefined }) {
+  const unknown = host?.reachable === false;
   const running = workspaces.filter(holdsResources);
   const cpus = sum(running, (workspace) => workspace.compute.cpus);
   const memory = sum(running, (workspace) => workspace.compute.memory);
   return (
     <dl className={styles.totals}>
-      <Total name="Running" value={formatNumber(running.length)} rest={`of ${formatNumber(workspaces.length)}`} share={workspaces.length === 0 ? 0 : running.length / workspaces.length} solid />
-      <Total name="CPU" value={formatNumber(cpus)} rest={host === undefined ? 'held' : `held of ${formatNumber(host.cpus)}`} share={host === undefined ? 0 : cpus / host.cpus} />
-      <Total name="Memory" value={gigabytes(memory)} rest={host === undefined ? 'GB held' : `held of ${gigabytes(host.memory)} GB`} share={host === undefined ? 0 : memory / host.memory} />
+      <Total name="Running" value={unknown ? '–' : formatNumber(running.length)} rest={`of ${formatNumber(workspaces.length)}`} share={workspaces.length === 0 ? 0 : running.length / workspaces.length} solid />
+      <Total name="CPU" value={unknown ? '–' : formatNumber(cpus)} rest={host === undefined ? 'held' : `held of ${formatNumber(host.cpus)}`} share={host === undefined ? 0 : cpus / host.cpus} />
+      <Total name="Memory" value={unknown ? '–' : gigabytes(memory)} rest={host === undefined ? 'GB held' : `held of ${gigabytes(host.memory)} GB`} share={host === undefined ? 0 : memory / host.memory} />
     </dl>
   );
 }

@@ -1,15 +1,15 @@
-import Button from '@mui/material/Button';
 import { memo, useState } from 'react';
 import { Link } from 'react-router';
 import type { Host, Workspace } from '../../api/types';
 import { Initials } from '../../components/Initials';
+import { LastLines } from '../../components/LastLines';
 import { Meter, ProgressMeter } from '../../components/Meter';
 import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
 import { formatCpus, formatMB, formatNumber, gigabytes } from '../../model/format';
-import { currentStep, holdsResources, lastLinesOf, lookOf, nextStepOf } from '../../model/state';
+import { currentStep, holdsResources, lastLinesOf, lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
-import { useActions } from '../actions/useActions';
+import { NextButton } from '../actions/NextButton';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
 import styles from './WorkspaceRow.module.css';
 
@@ -26,7 +26,7 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
       <div className={styles.name}>
         <Initials of={workspace.image_name} />
         <div className={styles.names}>
-          <Link className={styles.title} to={pathTo.detail(workspace.owner, workspace.id)} title={workspace.display_name}>
+          <Link dir="auto" className={styles.title} to={pathTo.detail(workspace.owner, workspace.id)} title={workspace.display_name}>
             {workspace.display_name}
           </Link>
           <div className={styles.image} title={workspace.container_image}>
@@ -54,35 +54,12 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
         </div>
       )}
       <div className={styles.actions}>
-        {!readOnly && <NextButton workspace={workspace} host={host} />}
+        {!readOnly && <NextButton workspace={workspace} host={host} inList />}
         <WorkspaceMenu workspace={workspace} readOnly={readOnly} />
       </div>
     </li>
   );
 });
-
-function NextButton({ workspace, host }: Props) {
-  const actions = useActions();
-  const [busy, setBusy] = useState(false);
-  const step = nextStepOf(workspace, host?.limits.memory);
-  if (step === undefined) return null;
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    await actions.next(workspace, step);
-    setBusy(false);
-  };
-  return (
-    <Button
-      variant={step.do === 'open' ? 'contained' : 'outlined'}
-      color={step.do === 'open' ? 'primary' : 'inherit'}
-      disabled={busy}
-      onClick={run}
-      aria-label={`${step.label} ${workspace.display_name}`}
-    >
-      {step.label}
-    </Button>
-  );
-}
 
 interface ResourceProps {
   held: boolean;
@@ -126,7 +103,7 @@ function StateCell({ workspace }: { workspace: Workspace }) {
         <>
           <StateMark look={look} />
           <div className="small dim">
-            {workspace.reason}
+            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && workspace.reason}
             {workspace.status === 'stopped' && (
               <>
                 {workspace.reason !== '' && ' '}
@@ -189,7 +166,7 @@ function EndedCell({ workspace }: { workspace: Workspace }) {
           )}
         </div>
       )}
-      {open && <pre className={styles.log}>{lines.join('\n')}</pre>}
+      {open && <LastLines className={styles.log} label={`Last lines of ${workspace.display_name}`} lines={lines} />}
     </>
   );
 }

@@ -39,7 +39,7 @@ export function useHomeKeys(workspaces: Workspace[]): void {
     }),
     s: onFocused((workspace) => {
       if (workspace.status === 'running' || workspace.status === 'pending') {
-        if (workspace.actions.includes('stop')) void actions.stop(workspace);
+        if (workspace.actions.includes('stop')) void actions.stopByKey(workspace);
       } else if (workspace.actions.includes('start')) void actions.start(workspace);
     }),
     l: onFocused((workspace) => void navigate(pathTo.detail(workspace.owner, workspace.id, 'logs'))),

@@ -14,6 +14,8 @@ export function LoginPage() {
   const [problem, setProblem] = useState('');
   const [busy, setBusy] = useState(false);
 
+  const linkIsUsed = new URLSearchParams(window.location.search).get('link') === 'used';
+
   const submit = async (): Promise<void> => {
     setBusy(true);
     try {
@@ -28,13 +30,15 @@ export function LoginPage() {
   return (
     <main className={styles.page}>
       <h1>Log in to Workspaces</h1>
+      {linkIsUsed && <p role="alert">This link was used already, or is older than ten minutes. Start the program again for a fresh one, or use the token.</p>}
       <p className="dim">
         The token is in <code className="mono">$XDG_STATE_HOME/lab-workspace-manager/token</code> on the machine that serves this page. This
-        prints it: <code className="mono">lab-workspace-manager token show</code>
+        prints it: <code className={`mono ${styles.command}`}>lab-workspace-manager token show</code>
       </p>
       <form className={styles.form} action={submit}>
         <TextField
           fullWidth
+          label="Token"
           autoFocus
           type="password"
           autoComplete="current-password"
@@ -45,7 +49,7 @@ export function LoginPage() {
           }}
           error={problem !== ''}
           helperText={problem}
-          slotProps={{ htmlInput: { 'aria-label': 'Token', spellCheck: false }, formHelperText: { role: 'alert' } }}
+          slotProps={{ inputLabel: { required: false }, htmlInput: { spellCheck: false }, formHelperText: { role: 'alert' } }}
         />
         <Button type="submit" variant="contained" color="primary" disabled={busy || token.trim() === ''}>
           Log in

@@ -1,5 +1,3 @@
-import Button from '@mui/material/Button';
-import { useState } from 'react';
 import { Link } from 'react-router';
 import { useQuery } from '@tanstack/react-query';
 import { queries } from '../../api/cache';
@@ -9,9 +7,9 @@ import { useReadOnly } from '../../components/Banner';
 import { Initials } from '../../components/Initials';
 import { StateMark } from '../../components/StateMark';
 import { WithWorkspace } from '../../components/WithWorkspace';
-import { lookOf, nextStepOf } from '../../model/state';
+import { lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
-import { useActions } from '../actions/useActions';
+import { NextButton } from '../actions/NextButton';
 import styles from './StartPage.module.css';
 import { StepList } from './StepList';
 
@@ -33,16 +31,7 @@ const titles: Record<Workspace['status'], (name: string) => string> = {
 function Start({ workspace }: { workspace: Workspace }) {
   const client = useClient();
   const readOnly = useReadOnly();
-  const actions = useActions();
-  const [busy, setBusy] = useState(false);
   const { data: host } = useQuery(queries.host(client));
-  const step = readOnly ? undefined : nextStepOf(workspace, host?.limits.memory);
-  const run = async (): Promise<void> => {
-    if (step === undefined) return;
-    setBusy(true);
-    await actions.next(workspace, step);
-    setBusy(false);
-  };
   return (
     <div className={styles.page}>
       <title>{`${titles[workspace.status](workspace.display_name)} · Workspaces`}</title>
@@ -52,11 +41,7 @@ function Start({ workspace }: { workspace: Workspace }) {
           <h1>{titles[workspace.status](workspace.display_name)}</h1>
         </div>
         <span className="spacer" />
-        {step !== undefined && (
-          <Button {...(step.do === 'cancel' ? {} : { variant: 'contained', color: 'primary' })} disabled={busy} onClick={run}>
-            {step.label}
-          </Button>
-        )}
+        {!readOnly && <NextButton workspace={workspace} host={host} />}
       </div>
       {workspace.progress !== null && <StepList progress={workspace.progress} />}
       {workspace.progress === null && (
@@ -65,7 +50,6 @@ function Start({ workspace }: { workspace: Workspace }) {
           {workspace.reason !== '' && <span className="dim">{workspace.reason}</span>}
         </div>
       )}
-      {workspace.status === 'failed' && workspace.progress !== null && <p className={styles.reason}>{workspace.reason}</p>}
       <p className={styles.links}>
         <Link to={pathTo.home(workspace.owner)}>All workspaces</Link>
         <Link to={pathTo.detail(workspace.owner, workspace.id)}>Details</Link>

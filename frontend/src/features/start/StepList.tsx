@@ -1,4 +1,5 @@
 import type { Progress, Step } from '../../api/types';
+import { LastLines } from '../../components/LastLines';
 import { ProgressMeter } from '../../components/Meter';
 import { StepDot } from '../../components/StepDot';
 import { Took } from '../../components/Time';
@@ -29,7 +30,7 @@ function StepLine({ step }: { step: Step }) {
             <ProgressMeter share={shareOf(step)} label={step.title} />
           </div>
         )}
-        {open && step.log.length > 0 && <pre className={styles.log}>{step.log.join('\n')}</pre>}
+        {open && step.log.length > 0 && <LastLines className={styles.log} label={`Last lines of ${step.title}`} lines={step.log} />}
       </div>
       <span className="small faint numbers">{step.started_at !== null && <Took from={step.started_at} to={step.ended_at} />}</span>
     </li>
