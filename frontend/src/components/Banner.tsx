@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { queries } from '../api/cache';
 import { useClient, useConnected } from '../api/context';
+import { formatTime } from '../model/format';
 import { StateShape } from './StateMark';
-import { Since } from './Time';
 import styles from './Banner.module.css';
 
 /** Says why nothing can be changed at the moment, and what to do about it. */
@@ -21,7 +21,7 @@ export function Banner() {
   return (
     <Strip>
       <b>{host.reason === '' ? 'Docker does not answer.' : host.reason}</b> {host.action}
-      {host.since !== null && <span className="dim"> Down <Since time={host.since} />.</span>}
+      {host.since !== null && <span className="dim"> Since {formatTime(host.since)}.</span>}
     </Strip>
   );
 }

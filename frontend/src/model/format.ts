@@ -98,3 +98,8 @@ export function initialsOf(imageName: string): string {
   if (second === '' || /^\p{Lu}{2,3}$/u.test(first)) return first.charAt(0).toUpperCase() + first.slice(1, 2);
   return (first.charAt(0) + second.charAt(0)).toUpperCase();
 }
+
+/** The time of day: "14:05". */
+export function formatTime(time: string): string {
+  return new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+}

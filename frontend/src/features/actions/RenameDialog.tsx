@@ -5,25 +5,47 @@ import DialogContent from '@mui/material/DialogContent';
 import DialogTitle from '@mui/material/DialogTitle';
 import TextField from '@mui/material/TextField';
 import { useState } from 'react';
+import { errorOf, type ApiError } from '../../api/client';
 import type { Workspace } from '../../api/types';
+import { nameProblemOf } from '../../model/problems';
 import { useActions } from './useActions';
 
 export function RenameDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
   const [name, setName] = useState(workspace.display_name);
   const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<ApiError | undefined>();
   const actions = useActions();
+  const wrong = problem === undefined ? '' : nameProblemOf(problem, name) || problem.message;
   const submit = async (): Promise<void> => {
     setBusy(true);
-    const renamed = name.trim() === workspace.display_name || (await actions.rename(workspace, name.trim()));
+    try {
+      if (name.trim() !== workspace.display_name) await actions.rename(workspace, name.trim());
+      onClose();
+    } catch (thrown) {
+      setProblem(errorOf(thrown));
+    }
     setBusy(false);
-    if (renamed) onClose();
   };
   return (
     <Dialog open onClose={onClose} fullWidth maxWidth="xs">
       <form action={submit}>
-        <DialogTitle>Rename {workspace.display_name}</DialogTitle>
+        <DialogTitle>
+          Rename <bdi>{workspace.display_name}</bdi>
+        </DialogTitle>
         <DialogContent>
-          <TextField fullWidth autoFocus value={name} onChange={(event) => setName(event.target.value)} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128 } }} />
+          <TextField
+            fullWidth
+            autoFocus
+            value={name}
+            onChange={(event) => {
+              setName(event.target.value);
+              setProblem(undefined);
+            }}
+            onFocus={(event) => event.target.select()}
+            error={wrong !== ''}
+            helperText={wrong}
+            slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+          />
         </DialogContent>
         <DialogActions>
           <Button onClick={onClose}>Cancel</Button>

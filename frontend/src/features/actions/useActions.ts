@@ -17,7 +17,8 @@ export interface Actions {
   /** Also calls a start off. */
   stop: (workspace: Workspace) => Promise<boolean>;
   restart: (workspace: Workspace) => Promise<boolean>;
-  rename: (workspace: Workspace, name: string) => Promise<boolean>;
+  /** Throws what the server has against the name. */
+  rename: (workspace: Workspace, name: string) => Promise<void>;
   /** Stops it and offers to start it again: for keys, which are pressed by accident. */
   stopByKey: (workspace: Workspace) => Promise<boolean>;
   /** Deletes it at once; its files are kept, and the message offers to undo. */
@@ -66,7 +67,7 @@ export function useActions(): Actions {
         return stopped;
       },
       restart: (workspace) => reported(() => client.restart(workspace.id)),
-      rename: (workspace, name) => reported(async () => putWorkspace(cache, await client.update(workspace.id, { display_name: name }))),
+      rename: async (workspace, name) => putWorkspace(cache, await client.update(workspace.id, { display_name: name })),
       remove: (workspace) =>
         reported(async () => {
           await client.delete(workspace.id, false);
