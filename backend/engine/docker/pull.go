@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
 
 	"lab-workspace-manager/backend/workspace"
@@ -48,7 +49,11 @@ func readMessages(stream io.Reader, hear func(message)) error {
 
 // pull gets an image from its registry and reports bytes over all layers.
 func (e *Engine) pull(ctx context.Context, ref string, report func(workspace.Progress)) error {
-	stream, err := e.client.ImagePull(ctx, ref, image.PullOptions{})
+	login, err := registryLogin(ref)
+	if err != nil {
+		e.log.Warn("pulling without logging in to the registry", "image", ref, "error", err) // it may give the image to anybody
+	}
+	stream, err := e.client.ImagePull(ctx, ref, image.PullOptions{RegistryAuth: login})
 	if err != nil {
 		return e.pullError(ctx, ref, err)
 	}
@@ -75,8 +80,13 @@ func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
 		return e.unavailable(err)
 	case errdefs.IsNotFound(err), containsAny(text, "manifest unknown", "not found", "does not exist", "repository name not known"):
 		return imageMissing(ref)
-	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), containsAny(text, "unauthorized", "denied", "authentication required"):
-		return &workspace.Error{Code: workspace.CodeInvalid, Message: fmt.Sprintf("The registry does not give out the image %s: %s.", ref, plain(err)), Err: err}
+	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), containsAny(text, "unauthorized", "denied", "authentication required", "no basic auth credentials"):
+		return &workspace.Error{
+			Code:    workspace.CodeInvalid,
+			Message: fmt.Sprintf("The registry does not give out the image %s: %s.", ref, plain(err)),
+			Hint:    "If it wants a password: docker login " + registryOf(ref) + ", as the user who runs the manager. Then start it again.",
+			Err:     err,
+		}
 	}
 	if host, silent := silentRegistry(err); silent {
 		return &workspace.Error{
@@ -92,6 +102,14 @@ func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
 		Hint:    "Check the name, and that this machine reaches the registry.",
 		Err:     err,
 	}
+}
+
+func registryOf(ref string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return ""
+	}
+	return reference.Domain(named)
 }
 
 var askedRegistry = regexp.MustCompile(`"https?://([^/"]+)/`)

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log"
@@ -17,13 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/cli/cli/config"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
 	"lab-workspace-manager/backend/workspace"
 )
 
-// registry is a real registry of the test's own (Debian's docker-registry), behind a proxy that can be slow.
-type registry struct {
+// testRegistry is a real registry of the test's own (Debian's docker-registry), behind a proxy that can be slow.
+type testRegistry struct {
 	address string
 	slow    atomic.Bool
 }
@@ -34,7 +37,10 @@ const (
 	slowTick = 20 * time.Millisecond
 )
 
-func newRegistry(t *testing.T) *registry {
+func newRegistry(t *testing.T) *testRegistry { return newRegistryWith(t, "") }
+
+// newRegistryWith starts a registry with more lines of configuration.
+func newRegistryWith(t *testing.T, more string) *testRegistry {
 	t.Helper()
 	needsDocker(t)
 	folder := t.TempDir()
@@ -43,10 +49,10 @@ func newRegistry(t *testing.T) *registry {
 	inside := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	settings := filepath.Join(folder, "config.yml")
-	require.NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\nhttp:\n  addr: %s\n", folder, inside), 0o600))
+	require.NoError(t, os.WriteFile(settings, fmt.Appendf(nil, "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: %s\nhttp:\n  addr: %s\n%s", folder, inside, more), 0o600))
 	process := exec.Command("docker-registry", "serve", settings)
 	require.NoError(t, process.Start())
-	r := &registry{}
+	r := &testRegistry{}
 	target := &url.URL{Scheme: "http", Host: inside}
 	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1,
@@ -78,7 +84,7 @@ func newRegistry(t *testing.T) *registry {
 			return false
 		}
 		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		return response.StatusCode == http.StatusOK || response.StatusCode == http.StatusUnauthorized
 	}, 10*time.Second, 20*time.Millisecond, "the registry does not answer")
 	return r
 }
@@ -93,7 +99,7 @@ func (s *slowBody) Read(p []byte) (int, error) {
 const layerBytes = 4 << 20
 
 // publish pushes an image of two layers that nobody has yet, and removes it here.
-func (r *registry) publish(t *testing.T, name string) (image string) {
+func (r *testRegistry) publish(t *testing.T, name string) (image string) {
 	t.Helper()
 	image = r.address + "/" + name + ":1"
 	folder := t.TempDir()
@@ -183,4 +189,45 @@ func TestPull_SaysWhatIsWrong(t *testing.T) {
 	states, err := e.Images(t.Context(), []string{r.address + "/lab-test-nothing:1"})
 	require.NoError(t, err)
 	require.False(t, states[0].Here)
+}
+
+func TestPull_LogsInAsDockersOwnClientDoes(t *testing.T) {
+	needsDocker(t)
+	folder := t.TempDir()
+	hash, err := bcrypt.GenerateFromPassword([]byte("s3cret"), bcrypt.MinCost)
+	require.NoError(t, err)
+	passwords := filepath.Join(folder, "htpasswd")
+	require.NoError(t, os.WriteFile(passwords, fmt.Appendf(nil, "ada:%s\n", hash), 0o600))
+	r := newRegistryWith(t, "auth:\n  htpasswd:\n    realm: test\n    path: "+passwords+"\n")
+	t.Setenv("DOCKER_CONFIG", folder) // for the command
+	before := config.Dir()
+	config.SetDir(folder) // for us: it is looked up once
+	t.Cleanup(func() { config.SetDir(before) })
+	configure := func(text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "config.json"), []byte(text), 0o600))
+	}
+	login := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, r.address, base64.StdEncoding.EncodeToString([]byte("ada:s3cret")))
+	configure(login)
+	image := r.publish(t, "lab-test-private")
+	e := newTestEngine(t)
+	pull := func() error {
+		require.NoError(t, exec.Command("docker", "image", "rm", "-f", image).Run())
+		_, err := e.Execute(t.Context(), pullStep(image), func(workspace.Progress) {})
+		return err
+	}
+	require.NoError(t, pull(), "with a password in the configuration")
+
+	configure(`{}`)
+	err = pull()
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "%v", err)
+	require.Contains(t, workspace.HintOf(err), "docker login "+r.address)
+
+	configure(fmt.Sprintf(`{"credHelpers": {%q: "labtest"}}`, r.address))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "docker-credential-labtest"),
+		fmt.Appendf(nil, "#!/bin/sh\necho '{\"ServerURL\": \"%s\", \"Username\": \"ada\", \"Secret\": \"s3cret\"}'\n", r.address), 0o700)) //nolint:gosec // it is run
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	require.NoError(t, pull(), "with a credential helper")
+
+	configure(fmt.Sprintf(`{"credHelpers": {%q: "broken"}}`, r.address))
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(pull()), "a helper that fails is as good as none")
 }
