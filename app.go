@@ -148,7 +148,11 @@ func showStartError(ctx context.Context, err error) {
 
 // formatError turns an error into what the page rejects with.
 func formatError(err error) any {
-	return map[string]string{"code": string(workspace.CodeOf(err)), "detail": workspace.MessageOf(err), "hint": workspace.HintOf(err)}
+	said := map[string]string{"code": string(workspace.CodeOf(err)), "detail": workspace.MessageOf(err), "hint": workspace.HintOf(err)}
+	if coded, ok := errors.AsType[*workspace.Error](err); ok && coded.Field != "" {
+		said["field"] = coded.Field
+	}
+	return said
 }
 
 // use waits until the manager answers and returns what a method needs.

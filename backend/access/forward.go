@@ -96,7 +96,7 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 		} else {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
-			defer context.AfterFunc(v.proxy.upstream.lifetime(), cancel)()
+			defer context.AfterFunc(v.life, cancel)()
 			r = r.WithContext(ctx)
 		}
 	}
@@ -146,7 +146,7 @@ func cutBase(path, base string) string {
 func (v *visit) confine(res *http.Response) error {
 	borders{accessPath: v.target.AccessPath, endpoint: v.endpoint(), host: res.Request.Host}.confine(res)
 	if v.renew {
-		res.Header.Add("Set-Cookie", v.proxy.sessions().cookie(v.asked, &v.target, v.mode).String())
+		res.Header.Add("Set-Cookie", v.sessions.cookie(v.asked, &v.target, v.mode).String())
 	}
 	return nil
 }

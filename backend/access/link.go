@@ -113,3 +113,9 @@ func (l *links) redeem(code string) (grant, bool) {
 	l.open = kept
 	return granted, found
 }
+
+func (l *links) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = nil
+}

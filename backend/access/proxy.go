@@ -119,6 +119,7 @@ func (p *Proxy) Rekey(key []byte) error {
 		return err
 	}
 	p.cookies.Store(sessions)
+	p.links.clear()
 	p.upstream.endTunnels()
 	return nil
 }
@@ -146,6 +147,9 @@ type visit struct {
 	target Target
 	renew  bool          // the visitor's cookie gets old
 	asked  *http.Request // as the visitor sent it; set by forward
+
+	sessions *sessions
+	life     context.Context // of a tunnel of this visit
 }
 
 // ServeHTTP answers everything that comes to the access listener.
@@ -229,7 +233,9 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, http.StatusForbidden, workspace.CodeForbidden, "The request comes from a page of another site.")
 		return
 	}
-	expires, known := p.sessions().expiry(r, &v.target, v.mode)
+	// One and the same for the whole visit: what an old key opened must not get a cookie of a new one.
+	v.sessions, v.life = p.sessions(), p.upstream.lifetime()
+	expires, known := v.sessions.expiry(r, &v.target, v.mode)
 	if v.inside == insideOpen {
 		v.open(w, r, known)
 		return
@@ -239,7 +245,7 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request) {
 			"This browser has no access to the workspace, or not any more. Open the workspace from the workspace manager.")
 		return
 	}
-	v.renew = expires.Sub(p.sessions().now()) < sessionLifetime-sessionRenewal
+	v.renew = expires.Sub(v.sessions.now()) < sessionLifetime-sessionRenewal
 	switch {
 	case v.inside != "":
 		v.serveInside(w, r)
@@ -286,7 +292,7 @@ func (v *visit) open(w http.ResponseWriter, r *http.Request, known bool) {
 	granted, ok := v.proxy.links.redeem(r.URL.Query().Get("code"))
 	switch {
 	case ok && granted == grant{id: v.target.ID, uid: v.target.UID, mode: v.mode}:
-		http.SetCookie(w, v.proxy.sessions().cookie(r, &v.target, v.mode))
+		http.SetCookie(w, v.sessions.cookie(r, &v.target, v.mode))
 	case !known:
 		v.proxy.refuse(w, r, http.StatusUnauthorized, workspace.CodeUnauthenticated,
 			"This link has been used or is too old. Open the workspace again from the workspace manager.")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/workspace"
@@ -127,6 +128,32 @@ func TestCookie_IsRenewedAsItWas(t *testing.T) {
 	res, _ := l.get(visitor, l.at(id, byPath, base+"/x"), "X-Forwarded-Proto", "https")
 	require.Len(t, res.Cookies(), 1)
 	require.True(t, res.Cookies()[0].Secure, "the front before us speaks TLS")
+}
+
+func TestRekey_NothingOfTheOldKeyOpensAnything(t *testing.T) {
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	l := newLab(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("slow") {
+			close(inside)
+			<-goOn
+		}
+		mirror(w, r)
+	}))
+	visitor, link := l.visitor(id, byPath), l.link(id, byPath)
+	l.clock.advance(sessionRenewal + time.Minute)
+	go func() {
+		<-inside
+		assert.NoError(t, l.proxy.Rekey([]byte("another key")))
+		close(goOn)
+	}()
+	res, _ := l.get(visitor, l.at(id, byPath, base+"/x?slow=1"))
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	res, _ = l.get(visitor, l.at(id, byPath, base+"/x"))
+	require.Equal(t, http.StatusUnauthorized, res.StatusCode, "a cookie that was renewed in the middle is of the old key")
+	res, _ = l.get(l.browser(), link)
+	require.Equal(t, http.StatusUnauthorized, res.StatusCode)
+	res, _ = l.get(l.visitor(id, byPath), l.at(id, byPath, base+"/x"))
+	require.Equal(t, http.StatusOK, res.StatusCode)
 }
 
 func TestCookie_OpensNothingElse(t *testing.T) {

@@ -60,3 +60,9 @@ func (c *codes) redeem(code string) bool {
 	c.open = kept
 	return found
 }
+
+func (c *codes) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = nil
+}

@@ -93,8 +93,9 @@ func (o *Owner) Sessions(next http.Handler) http.Handler {
 			redirect(w, withoutToken(r))
 			return
 		}
-		if expires, ok := o.sessions().of(r); ok && expires.Sub(o.sessions().now()) < sessionLifetime-sessionRenewal {
-			o.sessions().start(w, r)
+		sessions := o.sessions()
+		if expires, ok := sessions.of(r); ok && expires.Sub(sessions.now()) < sessionLifetime-sessionRenewal {
+			sessions.start(w, r)
 		}
 		next.ServeHTTP(w, r)
 	})

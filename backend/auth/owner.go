@@ -87,12 +87,13 @@ func NewOwner(options OwnerOptions) (*Owner, error) {
 	return o, nil
 }
 
-// Rekey puts another token in the place of the present one. Every session that was begun ends.
+// Rekey puts another token in the place of the present one. Every session that was begun ends, and no link opens one.
 func (o *Owner) Rekey(token Token) error {
 	sessions, err := newSessions(token, o.instance, o.now)
 	if err != nil {
 		return err
 	}
+	o.codes.clear()
 	o.secrets.Store(&secrets{token: token.digest(), sessions: sessions})
 	return nil
 }

@@ -84,7 +84,7 @@ func signalOf(exitCode int) string {
 type failureDecision struct {
 	retryAfter time.Duration      // try again after that long; 0 = do not
 	outcome    *workspace.Outcome // the attempt is over
-	keepImage  bool               // keep what runs: take the spec back to the image the container was made of
+	keepImage  bool               // keep what runs, if the spec can go back to what the container was made of; else outcome
 	keepLimits bool               // keep what runs: take the spec back to the CPUs and the memory of the container
 	notice     string             // say so beside a workspace that goes on
 }
@@ -115,13 +115,15 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 	replacing := observed != nil && alive(observed) && observed.UID == record.UID
 	switch step.Kind {
 	case workspace.StepImage:
-		if replacing {
-			return failureDecision{keepImage: true, notice: fmt.Sprintf("The image could not be changed: %s It goes on with %s.", sentence, observed.Image)}
-		}
+		reason := workspace.ReasonImageFailed
 		if code == workspace.CodeImageMissing {
-			return fail(workspace.ReasonImageMissing, sentence)
+			reason = workspace.ReasonImageMissing
 		}
-		return fail(workspace.ReasonImageFailed, sentence)
+		decision := fail(reason, sentence)
+		if replacing {
+			decision.keepImage, decision.notice = true, fmt.Sprintf("The image could not be changed: %s It goes on with %s.", sentence, observed.Image)
+		}
+		return decision
 	case workspace.StepResize:
 		return failureDecision{keepLimits: true, notice: "The limits could not be changed: " + sentence}
 	case workspace.StepAnswers:

@@ -120,7 +120,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 		view.Steps = e.steps
 		view.Cancellable = view.Status == workspace.StatusPending
 	}
-	if view.Status == workspace.StatusRunning && e.observed.Compute.ShmMB != e.record.Spec.Compute.ShmMB {
+	if view.Status == workspace.StatusRunning && knowsLimits(e.observed) && e.observed.Compute.ShmMB != e.record.Spec.Compute.ShmMB {
 		view.PendingRestart = []string{"shm"}
 	}
 	view.StatusSince = m.statusSince(e, view.Status)

@@ -151,7 +151,7 @@ func (p *planner) bringUp(record workspace.Record, observed *workspace.Observed,
 		p.takeDown(observed, "its container is half removed")
 		p.build("its container is half removed")
 	case workspace.ContainerRunning:
-		if !sameLiveCompute(record.Spec.Compute, observed.Compute) {
+		if knowsLimits(observed) && !sameLiveCompute(record.Spec.Compute, observed.Compute) {
 			p.add(workspace.StepResize, fmt.Sprintf("its limits should be %s", computeTitle(record.Spec.Compute)))
 		}
 		if !ready {
@@ -191,6 +191,12 @@ func staleness(record workspace.Record, observed *workspace.Observed, deployment
 
 func alive(observed *workspace.Observed) bool {
 	return observed.State == workspace.ContainerRunning || observed.State == workspace.ContainerPaused
+}
+
+// knowsLimits reports whether the engine could say what the container may use; of one that it cannot look at it knows the
+// state only.
+func knowsLimits(observed *workspace.Observed) bool {
+	return observed != nil && observed.Compute.MemoryMB > 0 && observed.Compute.CPUs > 0
 }
 
 // sameLiveCompute compares what changes without a restart.

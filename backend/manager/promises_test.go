@@ -274,3 +274,62 @@ func TestManager_WorkInWorkspacesDoesNotWaitForTheDisk(t *testing.T) {
 	close(slow.goOn)
 	require.NoError(t, <-created)
 }
+
+func TestManager_GoesBackToWhatRunsWhenAnImageCannotBeHad(t *testing.T) {
+	l := newLab(t)
+	id := l.create("x", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	stopping := make(chan struct{})
+	var looks atomic.Int32
+	l.engine.Fault = func(ctx context.Context, step workspace.Step) error {
+		switch step.Kind {
+		case workspace.StepStop:
+			close(stopping)
+			<-ctx.Done() // it takes its time to end
+			return ctx.Err()
+		case workspace.StepImage:
+			looks.Add(1)
+		}
+		return nil
+	}
+	go func() { _ = l.Stop(context.Background(), caller, ada, id) }()
+	<-stopping
+	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{Image: ptr(workspacetest.FakeMissingImage)})
+	require.NoError(t, err)
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	require.Eventually(t, func() bool { return l.get(id).Record.Notice != "" }, deadline, time.Millisecond)
+	running := l.reach(id, workspace.StatusRunning)
+	require.Equal(t, workspacetest.FakeGoodImage, running.Record.Spec.Image)
+	require.Equal(t, int32(1), looks.Load(), "the image is looked for once")
+}
+
+// unlookable says nothing of containers but that they run.
+type unlookable struct{ *workspacetest.FakeEngine }
+
+func (u *unlookable) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
+	snapshot, err := u.FakeEngine.Snapshot(ctx)
+	for i := range snapshot.Workspaces {
+		snapshot.Workspaces[i].Compute = workspace.Compute{}
+	}
+	return snapshot, err
+}
+
+func TestManager_UnknownLimitsAreNotNoLimits(t *testing.T) {
+	l := newLab(t)
+	id := l.create("x", workspacetest.FakeGoodImage)
+	before := l.reach(id, workspace.StatusRunning)
+	l.stop()
+	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+		if step.Kind == workspace.StepResize {
+			return workspace.Errorf(workspace.CodeInvalid, "it cannot be looked at")
+		}
+		return nil
+	}
+	options := l.Options
+	options.Engine = &unlookable{l.engine}
+	l.runWith(options)
+	require.Equal(t, before.Record.Spec, l.reach(id, workspace.StatusRunning).Record.Spec)
+	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{CPUs: ptr(0.5)})
+	require.NoError(t, err)
+	require.Equal(t, before.Record.Spec.Compute.MemoryMB, l.get(id).Record.Spec.Compute.MemoryMB)
+}

@@ -92,9 +92,15 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 			continue
 		}
 		pause := m.execute(stepCtx, e, step, place)
-		if taken++; pause == 0 && taken > longestPlan {
+		if taken++; pause > 0 {
+			taken = 0
+		} else if taken > longestPlan {
 			m.Log.Warn("steps go round in circles", "id", step.Deployment.ID, "step", step.Kind, "cause", step.Cause)
-			pause = circlePause
+			place.leave()
+			select { // whatever wakes it: the steps themselves make news
+			case <-ctx.Done():
+			case <-time.After(circlePause):
+			}
 		}
 		if ctx.Err() != nil {
 			m.letGo(e)
@@ -196,6 +202,9 @@ func (m *Manager) wait(ctx context.Context, e *entry, pause time.Duration) {
 	var back <-chan struct{}
 	if !m.engine.up {
 		back = m.engine.back
+	} else if pause == 0 {
+		m.mu.Unlock()
+		return // it came back before we could wait for it
 	}
 	m.mu.Unlock()
 	var over <-chan time.Time
@@ -290,7 +299,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		m.observe(e, observed)
 	case workspace.StepAnswers:
 		e.ready = incarnation(e.observed)
-		if e.record.Previous != nil {
+		if e.record.Previous != nil && step.Deployment.Attempt == e.record.Attempt {
 			e.record.Previous = nil
 			m.save(e)
 		}
@@ -306,12 +315,11 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 	decision := decideFailure(step, err, e.record, e.observed, e.failures, m.Now())
 	m.Log.Warn("step failed", "id", e.record.ID, "step", step.Kind, "cause", step.Cause, "error", err)
 	switch {
+	case decision.keepImage && m.keepImage(e):
+		m.noticeNow(e, decision.notice)
 	case decision.outcome != nil:
 		e.failures = 0
 		m.conclude(e, decision.outcome)
-	case decision.keepImage:
-		m.keepImage(e)
-		m.noticeNow(e, decision.notice)
 	case decision.keepLimits:
 		m.keepLimits(e)
 		m.noticeNow(e, decision.notice)
@@ -326,21 +334,29 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 	return 0
 }
 
-// keepImage takes a change of the image back, and nothing else that was asked for meanwhile: it could not be had, and
-// the container serves its owner. The caller holds the lock.
-func (m *Manager) keepImage(e *entry) {
-	if previous := e.record.Previous; previous != nil {
-		e.record.Spec.Image, e.record.Spec.Profile = previous.Image, previous.Profile
-		e.record.Previous = nil
+// keepImage takes a change of the image back, and nothing else that was asked for meanwhile: it could not be had, and the
+// container serves its owner. It reports whether the container is then what it should be: if not, as after a restore of
+// older records, nothing is changed. The caller holds the lock.
+func (m *Manager) keepImage(e *entry) bool {
+	record := e.record
+	if previous := record.Previous; previous != nil {
+		record.Spec.Image, record.Spec.Profile, record.Previous = previous.Image, previous.Profile, nil
+		if record.Attempt == previous.Attempt+1 || previous.Attempt == 0 { // else it was asked to restart, too
+			record.Attempt = e.observed.Attempt
+		}
+	} else {
+		record.Spec.Image, record.Spec.Profile, record.Attempt = e.observed.Image, e.observed.Profile, e.observed.Attempt
 	}
-	if e.observed != nil {
-		e.record.Attempt = e.observed.Attempt
+	if fingerprint(record) != e.observed.Fingerprint {
+		return false
 	}
+	e.record = record
+	return true
 }
 
 // keepLimits takes a change of the limits back. The caller holds the lock.
 func (m *Manager) keepLimits(e *entry) {
-	if e.observed != nil {
+	if knowsLimits(e.observed) {
 		actual := e.observed.Compute
 		e.record.Spec.Compute.CPUs, e.record.Spec.Compute.MemoryMB, e.record.Spec.Compute.ShmMB = actual.CPUs, actual.MemoryMB, actual.ShmMB
 	}

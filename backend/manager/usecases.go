@@ -214,7 +214,9 @@ func checkImage(image string) error {
 func (m *Manager) refuseTakenName(owner workspace.Owner, name string, but workspace.ID) error {
 	for _, other := range m.board.list(owner) {
 		if other.Record.ID != but && strings.TrimSpace(other.Record.Spec.DisplayName) == strings.TrimSpace(name) {
-			return workspace.Errorf(workspace.CodeConflict, "A workspace with the name %s already exists for user %s!", name, owner)
+			taken := workspace.Errorf(workspace.CodeConflict, "A workspace with the name %s already exists for user %s!", name, owner)
+			taken.Field = "display_name"
+			return taken
 		}
 	}
 	return nil
@@ -406,10 +408,10 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 		}
 		replaces := after.Image != before.Image || after.Profile != before.Profile
 		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil {
-			record.Attempt++ // the end of the present container is wanted, and says nothing of the next one
 			if record.Previous == nil {
-				record.Previous = &workspace.PreviousImage{Image: before.Image, Profile: before.Profile}
+				record.Previous = &workspace.PreviousImage{Image: before.Image, Profile: before.Profile, Attempt: record.Attempt}
 			}
+			record.Attempt++ // the end of the present container is wanted, and says nothing of the next one
 		}
 		record.Spec = after
 		record.Notice = ""

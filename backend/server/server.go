@@ -47,6 +47,7 @@ type Server struct {
 	api       *listener // nil without API
 	resolves  hostProbe
 	tokenFile string
+	tokenSeen os.FileInfo
 }
 
 // New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
@@ -63,6 +64,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 		}
 	}()
 	s.tokenFile = options.Loaded.Folders.TokenFile()
+	s.tokenSeen, _ = os.Stat(s.tokenFile) // before it is read, so that no change is missed
 	token, err := auth.OpenToken(s.tokenFile)
 	if err != nil {
 		return nil, err
@@ -196,7 +198,10 @@ const tokenPatience = time.Second
 func (s *Server) followToken(ctx context.Context) {
 	ticker := time.NewTicker(tokenPatience)
 	defer ticker.Stop()
-	known, _ := os.Stat(s.tokenFile)
+	known := s.tokenSeen
+	if known == nil { // it was made by us
+		known, _ = os.Stat(s.tokenFile)
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -27,7 +27,7 @@ const (
 type Error struct {
 	Code    Code
 	Message string
-	Field   string // path of the input field that is wrong, for CodeInvalid; else ""
+	Field   string // path of the input field that is wrong or taken; else ""
 	Hint    string // what to do about it, one sentence; may be ""
 	Err     error  // the technical cause for the log; may be nil
 }

@@ -32,10 +32,11 @@ type Record struct {
 	DesiredAt time.Time `json:"desired_at"` // when Desired was last changed
 }
 
-// PreviousImage is an image with the contract it was used by.
+// PreviousImage is an image with the contract it was used by, and the attempt at which it was.
 type PreviousImage struct {
 	Image   string `json:"image"`
 	Profile string `json:"profile"`
+	Attempt int64  `json:"attempt"`
 }
 
 // Outcome is how an attempt to run a workspace ended.

@@ -85,6 +85,7 @@ export async function serve(backend: FakeBackend, token = 'secret'): Promise<{ b
   const sockets = new WebSocketServer({ server, path: '/prefix/api/events' });
   sockets.on('connection', (socket: WebSocket) => {
     const unfollow = backend.follow((event) => socket.send(JSON.stringify(event)));
+    socket.send(JSON.stringify({ seq: 0, type: 'alive' }));
     socket.on('close', unfollow);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

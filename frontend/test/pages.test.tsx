@@ -153,6 +153,18 @@ describe('deleting', () => {
     await waitFor(() => expect(backend.workspaces.map((one) => one.display_name)).toEqual(['thesis']));
   });
 
+  test('Ctrl+Z is about what is typed while somebody types, else about the message', async () => {
+    const { user } = await show();
+    (await screen.findByRole('listitem', { name: 'thesis' })).focus();
+    await user.keyboard('s');
+    await screen.findByText('Stopped thesis.');
+    await user.keyboard('/abc{Control>}z{/Control}');
+    expect(backend.calls).toEqual(['stop ws-thesis']);
+    await user.click(document.body);
+    await user.keyboard('{Control>}z{/Control}');
+    await waitFor(() => expect(backend.calls).toEqual(['stop ws-thesis', 'start ws-thesis']));
+  });
+
   test('with its files names the loss in numbers before', async () => {
     const { user } = await show();
     await user.click(await screen.findByRole('button', { name: 'More for thesis' }));

@@ -94,7 +94,7 @@ func (e *Engine) findNetwork(ctx context.Context, owner workspace.Owner) (found 
 	keep := max(0, slices.IndexFunc(all, func(n network.Inspect) bool { return len(n.Containers) > 0 }))
 	for i, extra := range all {
 		if i != keep {
-			if err := e.client.NetworkRemove(ctx, extra.ID); err != nil && !errdefs.IsNotFound(err) {
+			if err := e.client.NetworkRemove(ctx, extra.ID); err != nil && !isInUse(err) && !errdefs.IsNotFound(err) {
 				return found, false, err
 			}
 		}
@@ -129,7 +129,7 @@ func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) erro
 		return e.translate(err, "find the owner's network")
 	}
 	err = e.client.NetworkRemove(ctx, found.ID)
-	if errdefs.IsNotFound(err) || errdefs.IsPermissionDenied(err) || errdefs.IsConflict(err) {
+	if errdefs.IsNotFound(err) || isInUse(err) {
 		return nil // somebody has removed it, or has a container of their own in it
 	}
 	return e.translate(err, "remove the owner's network")
@@ -182,6 +182,9 @@ func (e *Engine) makeNetwork(ctx context.Context, owner workspace.Owner, name st
 		taken = append(taken, subnet) // Docker knows of a use that we do not
 	}
 }
+
+// isInUse reports that a network has containers in it.
+func isInUse(err error) bool { return errdefs.IsPermissionDenied(err) || errdefs.IsConflict(err) }
 
 func isNetworkMissing(err error) bool {
 	return errdefs.IsNotFound(err) && containsAny(err.Error(), "network")

@@ -66,6 +66,8 @@ function listsReplacedBy(cache: QueryClient, event: LabEvent): (readonly string[
       return [keys.volumes];
     case 'host':
       return [keys.host];
+    case 'alive':
+      return [];
   }
 }
 

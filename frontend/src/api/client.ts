@@ -114,7 +114,8 @@ export function errorOfBinding(reason: unknown): ApiError {
   if (reason instanceof ApiError) return reason;
   if (isObject(reason) && typeof reason.detail === 'string') {
     const code = typeof reason.code === 'string' ? reason.code : 'internal';
-    return new ApiError(0, code, reason.detail, typeof reason.hint === 'string' ? reason.hint : '');
+    const fields = typeof reason.field === 'string' ? { [reason.field]: reason.detail } : {};
+    return new ApiError(0, code, reason.detail, typeof reason.hint === 'string' ? reason.hint : '', fields);
   }
   return new ApiError(0, 'internal', typeof reason === 'string' && reason !== '' ? reason : 'Something went wrong inside the workspace manager.');
 }

@@ -162,7 +162,7 @@ function subscribe(address: URL, listener: Listener): () => void {
       tries = 0;
       heardAt = Date.now();
       tell(true);
-      listener.onEvent(event);
+      if (event.type !== 'alive') listener.onEvent(event);
     };
     current.onclose = lose;
 

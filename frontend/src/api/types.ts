@@ -38,4 +38,6 @@ export type LabEvent =
   | { seq: number; type: 'workspace'; workspace: Workspace }
   | { seq: number; type: 'workspace_removed'; id: string; owner: string }
   | { seq: number; type: 'volumes'; volumes: Volume[] }
-  | { seq: number; type: 'host'; host: Host };
+  | { seq: number; type: 'host'; host: Host }
+  /** Nothing has happened; the server lives. */
+  | { seq: number; type: 'alive' };

@@ -16,11 +16,12 @@ export function useKeys(map: KeyMap): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const command = event.ctrlKey || event.metaKey;
+      if (command && event.shiftKey) return;
       const handler = current.current[command ? `Ctrl+${event.key.toLowerCase()}` : event.key];
       if (handler === undefined || event.defaultPrevented || event.altKey || isOverlayOpen()) return;
-      if (!command && isTyping(event.target)) {
+      if (isTyping(event.target) && !(command && event.key.toLowerCase() === 'k')) {
         if (event.key === 'Escape') (event.target as HTMLElement).blur();
-        return;
+        return; // Ctrl+Z, too, is about what was typed
       }
       if (event.repeat && !moves.has(event.key)) return; // a key that is held asks once
       handler(event);

@@ -3,13 +3,17 @@ import type { ApiError } from '../api/client';
 
 /** What is wrong with the name, in words that stand below its field; '' when nothing is. */
 export function nameProblemOf(problem: ApiError | undefined, name: string): string {
-  if (problem?.code === 'conflict') return `You already have a workspace ${name.trim()}.`;
-  return problem?.fields.display_name ?? '';
+  const said = problem?.fields.display_name ?? '';
+  return said !== '' && problem?.code === 'conflict' ? takenName(name) : said;
+}
+
+export function takenName(name: string): string {
+  return `You already have a workspace ${name.trim()}.`;
 }
 
 /** Whether the problem is said at a field, so that it need not be said again. */
 export function isAtField(problem: ApiError): boolean {
-  return problem.code === 'conflict' || Object.keys(problem.fields).some((field) => shownAtFields.has(field));
+  return Object.keys(problem.fields).some((field) => shownAtFields.has(field));
 }
 
 const shownAtFields = new Set(['display_name', 'container_image', 'compute.cpus', 'compute.memory', 'storage.volume_size', 'storage.container_size']);

@@ -1,20 +1,18 @@
 // What was deleted a moment ago and comes back together when that is undone. One page, one person, one list.
 import type { Workspace } from '../../api/types';
 
-let recent: Workspace[] = [];
+let recent: readonly Workspace[] = [];
 let forget: ReturnType<typeof setTimeout> | undefined;
 
-/** Remembers one more for so many ms, and returns how many there are. */
-export function rememberRemoved(workspace: Workspace, duration: number): number {
+/** Adds one more, and returns all that were deleted with no pause longer than so many ms between them. */
+export function alsoRemoved(workspace: Workspace, pause: number): readonly Workspace[] {
   recent = [...recent, workspace];
   clearTimeout(forget);
-  forget = setTimeout(takeRemoved, duration);
-  return recent.length;
+  forget = setTimeout(forgetRemoved, pause);
+  return recent;
 }
 
-/** Returns what is remembered, and forgets it. */
-export function takeRemoved(): Workspace[] {
-  const taken = recent;
+/** Begins anew: they are back. */
+export function forgetRemoved(): void {
   recent = [];
-  return taken;
 }

@@ -9,7 +9,7 @@ import type { NextStep } from '../../model/state';
 import { pathTo } from '../../paths';
 import { readingTime, useNotice, useReported } from './notices';
 import { useOpening } from './opening';
-import { rememberRemoved, takeRemoved } from './removed';
+import { alsoRemoved, forgetRemoved } from './removed';
 
 export interface Actions {
   open: (workspace: Workspace) => void;
@@ -43,18 +43,20 @@ export function useActions(): Actions {
     const isKept = async (workspace: Workspace): Promise<boolean> =>
       (await client.volumes()).some((volume) => volume.name === workspace.storage.volume && volume.used_by === null);
 
-    const undoRemoves = async (): Promise<void> => {
-      for (const workspace of takeRemoved()) {
+    const undoRemoves = async (removed: readonly Workspace[]): Promise<void> => {
+      forgetRemoved();
+      for (const workspace of removed) {
         await reported(async () => putWorkspace(cache, await client.create(sameAgain(workspace, await isKept(workspace)))));
       }
     };
     const tellRemoved = async (workspace: Workspace): Promise<void> => {
-      const count = rememberRemoved(workspace, readingTime);
       const kept = await isKept(workspace).catch(() => true);
-      const what = count === 1 ? workspace.display_name : `${count} workspaces`;
-      const files = kept ? (count === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
+      // The message carries what it undoes: it may stay longer than anything that is remembered elsewhere.
+      const removed = alsoRemoved(workspace, readingTime);
+      const what = removed.length === 1 ? workspace.display_name : `${removed.length} workspaces`;
+      const files = kept ? (removed.length === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
       const lost = workspace.status === 'running' ? ' What was not saved in it is gone.' : '';
-      notify({ text: `Deleted ${what}.${files}${lost}`, action: { label: 'Undo', run: () => void undoRemoves() } });
+      notify({ text: `Deleted ${what}.${files}${lost}`, action: { label: 'Undo', run: () => void undoRemoves(removed) } });
     };
 
     const actions: Actions = {

@@ -14,7 +14,7 @@ import { useNow } from '../../components/useNow';
 import { useUser } from '../../components/user';
 import { inputOf, nameOf, newDraft, type Draft } from '../../model/draft';
 import { formatAgo, formatIdle, formatMB } from '../../model/format';
-import { isAtField, nameProblemOf } from '../../model/problems';
+import { isAtField, nameProblemOf, takenName } from '../../model/problems';
 import { pathTo } from '../../paths';
 import styles from './CreateForm.module.css';
 import { Fits } from './Fits';
@@ -50,7 +50,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   };
 
   const name = nameOf(draft, taken);
-  const nameProblem = taken.includes(name.trim()) ? `You already have a workspace ${name.trim()}.` : nameProblemOf(problem, name);
+  const nameProblem = taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
   useKeys({ Escape: () => void navigate(pathTo.home(user)) });
 
   const submit = async (event: SubmitEvent<HTMLFormElement>): Promise<void> => {

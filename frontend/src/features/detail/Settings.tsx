@@ -25,6 +25,11 @@ interface Props {
 /** What was changed and not saved, by workspace: leaving the page by accident loses nothing. */
 const unsaved = new Map<string, Partial<Edited>>();
 
+/** A later workspace of the same name has the same id. */
+function keyOf(workspace: Workspace): string {
+  return `${workspace.id} ${workspace.created_at}`;
+}
+
 /** What can be changed, each with when it acts. */
 export function Settings({ workspace, limits, readOnly }: Props) {
   const client = useClient();
@@ -32,9 +37,9 @@ export function Settings({ workspace, limits, readOnly }: Props) {
   const navigate = useNavigate();
   const focus = (useLocation().state as { focus?: string } | null)?.focus;
   // Only what was touched: the rest follows what others change meanwhile. It waits for who comes back to the page.
-  const [touched, setTouchedHere] = useState<Partial<Edited>>(unsaved.get(workspace.id) ?? {});
+  const [touched, setTouchedHere] = useState<Partial<Edited>>(unsaved.get(keyOf(workspace)) ?? {});
   const setTouched = (next: Partial<Edited>): void => {
-    unsaved.set(workspace.id, next);
+    unsaved.set(keyOf(workspace), next);
     setTouchedHere(next);
   };
   const [problem, setProblem] = useState<ApiError | undefined>();
