@@ -76,13 +76,33 @@ func (s *service) logs(ctx context.Context, in *struct {
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		out.SetHeader("Content-Type", "text/plain; charset=utf-8")
 		out.SetHeader("X-Accel-Buffering", "no")
-		_, w := humachi.Unwrap(out)
+		r, w := humachi.Unwrap(out)
+		streamCtx, end := context.WithCancel(out.Context())
+		defer end()
+		go s.endWhenRefused(streamCtx, r, end)
 		writer := &flushingWriter{w: w, flush: http.NewResponseController(w).Flush}
-		err := s.Presenter.Manager.Logs(out.Context(), caller, owner, id, lines, follow, writer)
+		err := s.Presenter.Manager.Logs(streamCtx, caller, owner, id, lines, follow, writer)
 		if err != nil && !writer.began && out.Context().Err() == nil {
 			writeProblem(w, problemOf(out.Context(), s.Log, err))
 		}
 	}}, nil
+}
+
+// endWhenRefused ends a stream whose caller is none any more: the token was rotated.
+func (s *service) endWhenRefused(ctx context.Context, r *http.Request, end context.CancelFunc) {
+	ticker := time.NewTicker(keepAlive)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if _, err := s.Caller(r); err != nil {
+				end()
+				return
+			}
+		}
+	}
 }
 
 // flushingWriter sends every write at once, so that who follows a log sees each line when it is written.

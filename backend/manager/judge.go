@@ -24,7 +24,7 @@ func Judge(record workspace.Record, observed *workspace.Observed, engineStartedA
 		}
 		return &workspace.Outcome{
 			Status: workspace.StatusFailed, Code: workspace.ReasonRemoved, At: now,
-			Reason: "Its container was removed from outside the workspace manager. Its files are safe.",
+			Reason: "Its container was removed or renamed from outside the workspace manager. Its files are safe.",
 		}
 	}
 	if observed.Attempt != record.Attempt || observed.UID != record.UID || observed.State != workspace.ContainerExited ||
@@ -34,12 +34,12 @@ func Judge(record workspace.Record, observed *workspace.Observed, engineStartedA
 	return verdict(observed, now)
 }
 
-// revived reports whether somebody has started an ended container of the present attempt again through the engine: then it
-// should run, as if the owner had asked here.
+// revived reports whether somebody has started an ended container of the present attempt again through the engine, or has
+// given one its name back: then it should run, as if the owner had asked here.
 func revived(record workspace.Record, observed *workspace.Observed) bool {
 	return record.Desired == workspace.DesiredRunning && record.Outcome != nil && observed != nil &&
 		observed.State == workspace.ContainerRunning && observed.UID == record.UID && observed.Attempt == record.Attempt &&
-		observed.StartedAt.After(record.Outcome.At)
+		(observed.StartedAt.After(record.Outcome.At) || record.Outcome.Code == workspace.ReasonRemoved)
 }
 
 func endedWithEngine(observed *workspace.Observed, engineStartedAt time.Time) bool {

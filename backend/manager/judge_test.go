@@ -28,7 +28,7 @@ func TestJudge_NamesTheCause(t *testing.T) {
 		says          string
 	}{
 		"never launched":       {record: recordFor()},
-		"removed by hand":      {launched, nil, time.Time{}, workspace.StatusFailed, workspace.ReasonRemoved, "removed from outside"},
+		"removed by hand":      {launched, nil, time.Time{}, workspace.StatusFailed, workspace.ReasonRemoved, "removed or renamed from outside"},
 		"running":              {record: launched, observed: containerFor(launched, workspace.ContainerRunning)},
 		"by itself, fine":      {launched, ended(func(*workspace.Observed) {}), time.Time{}, workspace.StatusSucceeded, workspace.ReasonExited, "without an error"},
 		"by itself, exit code": {launched, ended(func(o *workspace.Observed) { o.ExitCode = 3 }), time.Time{}, workspace.StatusFailed, workspace.ReasonExited, "exit code 3"},
@@ -97,6 +97,8 @@ func TestRevived_WhatSomebodyStartedAgainShouldRun(t *testing.T) {
 	running.StartedAt = ended.Add(-time.Second)
 	require.False(t, revived(record, running), "it is about to be stopped: it did not answer in time")
 	require.False(t, revived(record, nil))
+	record.Outcome.Code = workspace.ReasonRemoved
+	require.True(t, revived(record, running), "it has its name again")
 	running.StartedAt, record.Desired = ended.Add(time.Second), workspace.DesiredStopped
 	require.False(t, revived(record, running), "its owner wants it stopped")
 }

@@ -24,6 +24,7 @@ type entry struct {
 	working  bool          // a worker lives
 	wake     chan struct{} // tells a waiting worker to look again
 	failures int           // of the present step, in a row
+	taken    int           // steps of this start without a rest
 	failing  string        // sentence of the last failure while taking down
 
 	published *workspace.Workspace
@@ -115,6 +116,9 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
 		view.Reason = e.failing
+	}
+	if view.Status == workspace.StatusRunning && e.observed.Endpoint == "" {
+		view.Reason = "It runs but has no network address: somebody has disconnected it. A restart connects it again."
 	}
 	if view.Status == workspace.StatusPending || view.Status == workspace.StatusFailed {
 		view.Steps = e.steps

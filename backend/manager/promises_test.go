@@ -333,3 +333,19 @@ func TestManager_UnknownLimitsAreNotNoLimits(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before.Record.Spec.Compute.MemoryMB, l.get(id).Record.Spec.Compute.MemoryMB)
 }
+
+func TestManager_ManyRestartsAreNoCircle(t *testing.T) {
+	l := newLab(t)
+	id := l.create("x", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	for range 10 {
+		require.NoError(t, l.Restart(t.Context(), caller, ada, id))
+		time.Sleep(5 * time.Millisecond) // somewhere in the middle of it
+	}
+	began := time.Now()
+	require.Eventually(t, func() bool {
+		view := l.get(id)
+		return view.Status == workspace.StatusRunning && view.Phase == ""
+	}, deadline, time.Millisecond)
+	require.Less(t, time.Since(began), 2*time.Second, "no pause for what its owner asked")
+}

@@ -81,7 +81,6 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 	defer m.workers.Done()
 	place := &turnstilePlace{}
 	defer place.leave()
-	taken := 0 // steps without rest
 	for {
 		step, stepCtx, verdict := m.takeStep(ctx, e)
 		switch verdict {
@@ -92,9 +91,7 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 			continue
 		}
 		pause := m.execute(stepCtx, e, step, place)
-		if taken++; pause > 0 {
-			taken = 0
-		} else if taken > longestPlan {
+		if m.goesRound(e, pause) {
 			m.Log.Warn("steps go round in circles", "id", step.Deployment.ID, "step", step.Kind, "cause", step.Cause)
 			place.leave()
 			select { // whatever wakes it: the steps themselves make news
@@ -111,6 +108,16 @@ func (m *Manager) work(ctx context.Context, e *entry) {
 			m.wait(ctx, e, pause)
 		}
 	}
+}
+
+// goesRound reports whether a worker has taken more steps without a rest than any start has.
+func (m *Manager) goesRound(e *entry, pause time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if pause > 0 {
+		e.taken = 0
+	}
+	return e.taken > longestPlan
 }
 
 func (m *Manager) letGo(e *entry) {
@@ -171,11 +178,12 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 		return step, nil, waitForEngine
 	}
 	if start := startOf(e.record); e.stepsFor != start {
-		e.stepsFor, e.steps, e.done, e.failures = start, nil, doneSteps{}, 0
+		e.stepsFor, e.steps, e.done, e.failures, e.taken = start, nil, doneSteps{}, 0, 0
 		if e.record.Desired == workspace.DesiredRunning && e.record.Outcome == nil {
 			e.steps = newStepList(plan, m.profileOf(e.record.Spec.Profile))
 		}
 	}
+	e.taken++
 	stepCtx, cancel := context.WithCancelCause(ctx)
 	e.now = &activeStep{step: step, cancel: cancel}
 	e.phase = string(step.Kind)

@@ -204,7 +204,7 @@ func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observ
 		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not the one of a workspace.", idOrName)
 	}
 	observed := observedOf(found)
-	observed.KilledBy = e.rememberedKill(found.ID, observed.FinishedAt)
+	observed.KilledBy = e.rememberedKill(observed)
 	return observed, nil
 }
 
@@ -232,7 +232,11 @@ const (
 	killMemory = 10_000
 )
 
+// rememberKill notes a request that can end a container; other signals are messages to what runs in it.
 func (e *Engine) rememberKill(handle, signal string, at time.Time) {
+	if strings.HasPrefix(signal, unknownSignal) {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.kills) >= killMemory {
@@ -241,12 +245,19 @@ func (e *Engine) rememberKill(handle, signal string, at time.Time) {
 	e.kills[handle] = kill{signal: signal, at: at}
 }
 
-func (e *Engine) rememberedKill(handle string, finished time.Time) string {
+// rememberedKill returns the signal of the request that ended a container, if one did: it came in this very run of the
+// container and shortly before its end, and explains its exit code.
+func (e *Engine) rememberedKill(observed workspace.Observed) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	last, there := e.kills[handle]
-	if !there || finished.IsZero() || last.at.Before(finished.Add(-killWindow)) || last.at.After(finished.Add(time.Second)) {
+	last, there := e.kills[observed.Handle]
+	finished := observed.FinishedAt
+	switch {
+	case !there, finished.IsZero(), last.at.Before(observed.StartedAt),
+		last.at.Before(finished.Add(-killWindow)), last.at.After(finished.Add(time.Second)):
 		return ""
+	case observed.ExitCode == 128+9 && last.signal != "SIGKILL":
+		return "" // only SIGKILL ends like that
 	}
 	return last.signal
 }
@@ -265,7 +276,7 @@ func (e *Engine) recallKill(ctx context.Context, observed workspace.Observed) st
 		case message := <-messages:
 			e.rememberKill(observed.Handle, signalName(message.Actor.Attributes["signal"]), time.Unix(0, message.TimeNano))
 		case <-errs: // the end of what is remembered, or a failure: then nobody knows
-			return e.rememberedKill(observed.Handle, observed.FinishedAt)
+			return e.rememberedKill(observed)
 		}
 	}
 }
@@ -280,12 +291,14 @@ func parseTime(text string) time.Time {
 	return t
 }
 
+const unknownSignal = "signal "
+
 func signalName(number string) string {
 	names := map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "6": "SIGABRT", "9": "SIGKILL", "15": "SIGTERM"}
 	if name, known := names[number]; known {
 		return name
 	}
-	return "signal " + number
+	return unknownSignal + number
 }
 
 func containsAny(text string, parts ...string) bool {

@@ -131,3 +131,27 @@ func TestPullProgress_AddsUpTheLayers(t *testing.T) {
 	require.False(t, say("a", "Extracting", 1, 2))
 	require.Equal(t, int64(45e6), p.progress().Current)
 }
+
+func TestRememberedKill_ExplainsOnlyTheEndThatItCaused(t *testing.T) {
+	started := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	ended := func(exitCode int) workspace.Observed {
+		return workspace.Observed{Handle: "c", StartedAt: started, FinishedAt: started.Add(10 * time.Second), ExitCode: exitCode}
+	}
+	for name, c := range map[string]struct {
+		signal   string
+		after    time.Duration // since its start
+		exitCode int
+		want     string
+	}{
+		"docker stop":                           {"15", 9 * time.Second, 0, "SIGTERM"},
+		"docker kill":                           {"9", 10 * time.Second, 137, "SIGKILL"},
+		"of the run before":                     {"15", -time.Second, 0, ""},
+		"later":                                 {"15", 20 * time.Second, 0, ""},
+		"a message, then the host":              {"28", 9 * time.Second, 137, ""},
+		"asked nicely, then the host killed it": {"15", 9 * time.Second, 137, ""},
+	} {
+		e := &Engine{kills: map[string]kill{}}
+		e.rememberKill("c", signalName(c.signal), started.Add(c.after))
+		require.Equal(t, c.want, e.rememberedKill(ended(c.exitCode)), name)
+	}
+}
