@@ -37,7 +37,12 @@ cleanup() {
 	fi
 	remove_workspace || true
 	stop "$server"
-	rm -rf "$home"
+	# WebKit's own processes end a moment after the window, and write their caches until then.
+	local deadline=$((SECONDS + 10))
+	until rm -rf "$home" 2>/dev/null; do
+		[ $SECONDS -lt $deadline ] || fail "Somebody still writes to $home."
+		sleep 0.1
+	done
 }
 trap cleanup EXIT
 
