@@ -79,7 +79,7 @@ func (s *service) logs(ctx context.Context, in *struct {
 		r, w := humachi.Unwrap(out)
 		streamCtx, end := context.WithCancel(out.Context())
 		defer end()
-		go s.endWhenRefused(streamCtx, r, end)
+		go s.accompany(streamCtx, r, end, nil)
 		writer := &flushingWriter{w: w, flush: http.NewResponseController(w).Flush}
 		err := s.Presenter.Manager.Logs(streamCtx, caller, owner, id, lines, follow, writer)
 		if err != nil && !writer.began && out.Context().Err() == nil {
@@ -88,8 +88,9 @@ func (s *service) logs(ctx context.Context, in *struct {
 	}}, nil
 }
 
-// endWhenRefused ends a stream whose caller is none any more: the token was rotated.
-func (s *service) endWhenRefused(ctx context.Context, r *http.Request, end context.CancelFunc) {
+// accompany gives a stream signs of life until ctx ends, and ends it when they do not arrive or when its caller is none any
+// more, because the token was rotated. beat is nil for a stream that says nothing of itself.
+func (s *service) accompany(ctx context.Context, r *http.Request, end func(), beat func() error) {
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
@@ -97,10 +98,14 @@ func (s *service) endWhenRefused(ctx context.Context, r *http.Request, end conte
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if _, err := s.Caller(r); err != nil {
-				end()
-				return
-			}
+		}
+		_, err := s.Caller(r)
+		if err == nil && beat != nil {
+			err = beat()
+		}
+		if err != nil {
+			end()
+			return
 		}
 	}
 }
@@ -156,22 +161,8 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, fo
 		defer done()
 		return conn.Write(sendCtx, websocket.MessageText, text)
 	}
-	go func() {
-		ticker := time.NewTicker(keepAlive)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				// A message and no ping: pages cannot see pings. Whose token was rotated meanwhile hears no more.
-				if _, err := s.Caller(r); err != nil || send(aliveMessage) != nil {
-					_ = conn.CloseNow()
-					return
-				}
-			}
-		}
-	}()
+	// A message and no ping: pages cannot see pings.
+	go s.accompany(ctx, r, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
 	_ = follow(ctx, send)
 }
 
@@ -182,6 +173,7 @@ func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, follow f
 	control := http.NewResponseController(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	go s.accompany(ctx, r, cancel, nil)
 	messages := make(chan []byte)
 	ended := make(chan struct{})
 	go func() {
@@ -208,9 +200,6 @@ func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, follow f
 		case text := <-messages:
 			line = fmt.Appendf(nil, "data: %s\n\n", text)
 		case <-ticker.C:
-			if _, err := s.Caller(r); err != nil {
-				return // the token was rotated
-			}
 		}
 		_ = control.SetWriteDeadline(time.Now().Add(sendTimeout)) // not every writer has one
 		if _, err := w.Write(line); err != nil {

@@ -129,7 +129,8 @@ func (b *board) route(id workspace.ID) (Route, bool) {
 	return route, there
 }
 
-// subscribe returns a channel of everything that is published from now on. The channel is closed when the subscriber fell too far behind or unsubscribed.
+// subscribe returns a channel of everything that is published from now on. The channel is closed when the subscriber
+// fell too far behind or unsubscribed.
 func (b *board) subscribe() (events <-chan Event, unsubscribe func()) {
 	ch := make(chan Event, subscriberBuffer)
 	b.mu.Lock()

@@ -157,10 +157,6 @@ func (m *Manager) EffectiveLimits() quota.Limits {
 	return m.Limits.CapToHost(host.CPUs, host.MemoryMB)
 }
 
-func (m *Manager) limits() quota.Limits {
-	return m.Limits.CapToHost(m.engine.host.CPUs, m.engine.host.MemoryMB)
-}
-
 // profileOf finds the profile of a workspace. A profile that was taken out of the configuration leaves the default, so
 // that its workspaces can still be stopped and deleted.
 func (m *Manager) profileOf(name string) profile.Profile {

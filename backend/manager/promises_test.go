@@ -2,6 +2,7 @@ package manager_test
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -159,17 +160,19 @@ func TestManager_TakesOverWhatItHasNoRecordOf(t *testing.T) {
 	require.Equal(t, before.Record.Volume, l.reach(id, workspace.StatusRunning).Record.Volume)
 }
 
-// halfRemoved shows every container as half removed once.
-type halfRemoved struct {
+// disguised shows containers otherwise than they are, by what change does to each in the first so many looks.
+type disguised struct {
 	*workspacetest.FakeEngine
-	looks atomic.Int32
+	change func(*workspace.Observed)
+	times  int32
+	looks  atomic.Int32
 }
 
-func (h *halfRemoved) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
-	snapshot, err := h.FakeEngine.Snapshot(ctx)
-	if h.looks.Add(1) == 1 {
+func (d *disguised) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
+	snapshot, err := d.FakeEngine.Snapshot(ctx)
+	if d.looks.Add(1) <= d.times {
 		for i := range snapshot.Workspaces {
-			snapshot.Workspaces[i].State = workspace.ContainerDead
+			d.change(&snapshot.Workspaces[i])
 		}
 	}
 	return snapshot, err
@@ -181,7 +184,7 @@ func TestManager_BlamesNobodyForItsOwnRemovals(t *testing.T) {
 	before := l.reach(id, workspace.StatusRunning)
 	l.stop()
 	options := l.Options
-	options.Engine = &halfRemoved{FakeEngine: l.engine}
+	options.Engine = &disguised{FakeEngine: l.engine, times: 1, change: func(o *workspace.Observed) { o.State = workspace.ContainerDead }}
 	l.runWith(options)
 	require.Eventually(t, func() bool {
 		now := l.get(id)
@@ -303,17 +306,6 @@ func TestManager_GoesBackToWhatRunsWhenAnImageCannotBeHad(t *testing.T) {
 	require.Equal(t, int32(1), looks.Load(), "the image is looked for once")
 }
 
-// unlookable says nothing of containers but that they run.
-type unlookable struct{ *workspacetest.FakeEngine }
-
-func (u *unlookable) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
-	snapshot, err := u.FakeEngine.Snapshot(ctx)
-	for i := range snapshot.Workspaces {
-		snapshot.Workspaces[i].Compute = workspace.Compute{}
-	}
-	return snapshot, err
-}
-
 func TestManager_UnknownLimitsAreNotNoLimits(t *testing.T) {
 	l := newLab(t)
 	id := l.create("x", workspacetest.FakeGoodImage)
@@ -326,7 +318,7 @@ func TestManager_UnknownLimitsAreNotNoLimits(t *testing.T) {
 		return nil
 	}
 	options := l.Options
-	options.Engine = &unlookable{l.engine}
+	options.Engine = &disguised{FakeEngine: l.engine, times: math.MaxInt32, change: func(o *workspace.Observed) { o.Compute = workspace.Compute{} }}
 	l.runWith(options)
 	require.Equal(t, before.Record.Spec, l.reach(id, workspace.StatusRunning).Record.Spec)
 	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{CPUs: ptr(0.5)})

@@ -141,7 +141,7 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 }
 
 func (m *Manager) newSpec(request CreateRequest) (workspace.Spec, error) {
-	limits := m.limits()
+	limits := m.EffectiveLimits()
 	spec := workspace.Spec{
 		DisplayName: DefaultDisplayName,
 		IdleTimeout: limits.IdleTimeout.Default, ClearVolumeOnStop: request.ClearVolumeOnStop,
@@ -197,7 +197,7 @@ func (m *Manager) checkSpec(spec workspace.Spec, before *workspace.Spec) error {
 	if err := workspace.CheckIdleTimeout(spec.IdleTimeout); err != nil {
 		return err
 	}
-	return m.limits().Check(spec, before)
+	return m.EffectiveLimits().Check(spec, before)
 }
 
 func checkImage(image string) error {

@@ -47,7 +47,7 @@ type Server struct {
 	api       *listener // nil without API
 	resolves  hostProbe
 	tokenFile string
-	tokenSeen os.FileInfo
+	token     auth.Token
 }
 
 // New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
@@ -64,15 +64,14 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 		}
 	}()
 	s.tokenFile = options.Loaded.Folders.TokenFile()
-	s.tokenSeen, _ = os.Stat(s.tokenFile) // before it is read, so that no change is missed
-	token, err := auth.OpenToken(s.tokenFile)
+	s.token, err = auth.OpenToken(s.tokenFile)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.makeManager(ctx, options); err != nil {
 		return nil, err
 	}
-	if err := s.makeAccess(options, token); err != nil {
+	if err := s.makeAccess(options); err != nil {
 		return nil, err
 	}
 	s.Presenter = &api.Presenter{
@@ -81,7 +80,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 		Access:  api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix},
 	}
 	if options.API {
-		if err := s.makeAPI(options, token); err != nil {
+		if err := s.makeAPI(options); err != nil {
 			return nil, err
 		}
 	}
@@ -110,10 +109,10 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 	return err
 }
 
-func (s *Server) makeAccess(options Options, token auth.Token) error {
+func (s *Server) makeAccess(options Options) error {
 	var err error
 	s.proxy, err = access.New(access.Options{
-		Resolver: resolver{s.Manager}, Key: []byte(token), Instance: s.instance.id, Problem: api.WriteProblem,
+		Resolver: resolver{s.Manager}, Key: []byte(s.token), Instance: s.instance.id, Problem: api.WriteProblem,
 		HostSuffix: hostSuffix, Hosts: options.Loaded.Config.Server.AllowedHosts, Log: options.Log,
 	})
 	if err != nil {
@@ -124,11 +123,11 @@ func (s *Server) makeAccess(options Options, token auth.Token) error {
 	return err
 }
 
-func (s *Server) makeAPI(options Options, token auth.Token) error {
+func (s *Server) makeAPI(options Options) error {
 	settings := options.Loaded.Config.Server
 	var err error
 	s.owner, err = auth.NewOwner(auth.OwnerOptions{
-		User: s.instance.owner, Token: token, Instance: s.instance.id, Problem: api.WriteProblem, Log: options.Log,
+		User: s.instance.owner, Token: s.token, Instance: s.instance.id, Problem: api.WriteProblem, Log: options.Log,
 	})
 	if err != nil {
 		return err
@@ -198,10 +197,7 @@ const tokenPatience = time.Second
 func (s *Server) followToken(ctx context.Context) {
 	ticker := time.NewTicker(tokenPatience)
 	defer ticker.Stop()
-	known := s.tokenSeen
-	if known == nil { // it was made by us
-		known, _ = os.Stat(s.tokenFile)
-	}
+	var known os.FileInfo // none at first: whatever came since the token was read is noticed
 	for {
 		select {
 		case <-ctx.Done():
@@ -214,6 +210,9 @@ func (s *Server) followToken(ctx context.Context) {
 		}
 		known = now
 		token, err := auth.OpenToken(s.tokenFile)
+		if err == nil && token == s.token {
+			continue
+		}
 		if err == nil && s.owner != nil {
 			err = s.owner.Rekey(token)
 		}
@@ -224,6 +223,7 @@ func (s *Server) followToken(ctx context.Context) {
 			s.log.Error("the new token is not used", "error", err)
 			continue
 		}
+		s.token = token
 		s.log.Info("the token was rotated; sessions of the old one have ended")
 	}
 }

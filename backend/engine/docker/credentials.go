@@ -16,12 +16,11 @@ const dockerHub = "https://index.docker.io/v1/"
 // configuration (DOCKER_CONFIG, else ~/.docker), or from the credential helper that is named there. "" when there is
 // nothing to show. It is looked up for every pull, so that a "docker login" acts at once.
 func registryLogin(ref string) (encoded string, err error) {
-	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return "", err
-	}
-	key := reference.Domain(named)
-	if key == "docker.io" {
+	key := registryOf(ref)
+	switch key {
+	case "":
+		return "", nil // the daemon says what is wrong with the name
+	case "docker.io":
 		key = dockerHub
 	}
 	login, err := config.LoadDefaultConfigFile(io.Discard).GetAuthConfig(key)
@@ -32,4 +31,13 @@ func registryLogin(ref string) (encoded string, err error) {
 		return "", nil
 	}
 	return registry.EncodeAuthConfig(registry.AuthConfig(login))
+}
+
+// registryOf is the registry of an image, "" when the name is none.
+func registryOf(ref string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return ""
+	}
+	return reference.Domain(named)
 }

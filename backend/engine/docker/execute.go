@@ -25,8 +25,6 @@ const (
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	d := step.Deployment
 	switch step.Kind {
-	case workspace.StepImage:
-		return nil, e.acquire(ctx, d.Image, progress)
 	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart:
 		// Docker goes on with what it was asked for when the asker hangs up, and what it makes then would be nobody's: a
 		// second network of the same name, the container of a workspace that is deleted already (both seen).
@@ -35,6 +33,8 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 		defer carriedOut()
 	}
 	switch step.Kind {
+	case workspace.StepImage:
+		return nil, e.acquire(ctx, d.Image, progress)
 	case workspace.StepStorage:
 		return nil, e.haveVolume(ctx, d)
 	case workspace.StepCreate:
@@ -70,8 +70,7 @@ func carryThrough(ctx context.Context, grace time.Duration) (context.Context, co
 		if context.Cause(ctx) == context.DeadlineExceeded {
 			return // of which through knows itself
 		}
-		timer := time.AfterFunc(grace, cancel)
-		context.AfterFunc(through, func() { timer.Stop() })
+		time.AfterFunc(grace, cancel) // nothing to stop: to cancel what has ended does nothing
 	})
 	return through, func() { stop(); cancel() }
 }

@@ -39,6 +39,11 @@ func (e *Engine) ours(more ...filters.KeyValuePair) filters.Args {
 	return filters.NewArgs(append(more, filters.Arg("label", labelInstance+"="+e.instance))...)
 }
 
+// ownedBy filters for what of this instance belongs to an owner.
+func (e *Engine) ownedBy(owner workspace.Owner) filters.Args {
+	return e.ours(filters.Arg("label", labelOwner+"="+string(owner)))
+}
+
 // baseLabels are on everything of an owner.
 func (e *Engine) baseLabels(owner workspace.Owner) map[string]string {
 	return map[string]string{

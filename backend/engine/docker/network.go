@@ -70,11 +70,12 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 // findNetwork finds the owner's network by its labels. Docker can have several of one name and then refuses the name as
 // ambiguous; the one that is used stays, or the oldest, and the others go.
 func (e *Engine) findNetwork(ctx context.Context, owner workspace.Owner) (found network.Inspect, there bool, err error) {
-	theirs := e.ours()
-	theirs.Add("label", labelOwner+"="+string(owner))
-	listed, err := e.client.NetworkList(ctx, network.ListOptions{Filters: theirs})
-	if err != nil {
+	listed, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.ownedBy(owner)})
+	switch {
+	case err != nil || len(listed) == 0:
 		return found, false, err
+	case len(listed) == 1:
+		return listed[0], true, nil
 	}
 	slices.SortFunc(listed, func(a, b network.Summary) int { return a.Created.Compare(b.Created) })
 	var all []network.Inspect
@@ -115,9 +116,7 @@ func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) erro
 	e.making.Lock()
 	defer e.making.Unlock()
 	e.forgetNetwork(owner)
-	theirs := e.ours()
-	theirs.Add("label", labelOwner+"="+string(owner))
-	left, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: theirs})
+	left, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ownedBy(owner)})
 	if err != nil {
 		return e.translate(err, "list the owner's containers")
 	}

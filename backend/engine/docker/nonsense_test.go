@@ -46,7 +46,7 @@ func TestEngine_ThatHangsUpInTheMiddleIsAway(t *testing.T) {
 }
 
 func TestEngine_NonsenseIsAnErrorAndNoPanic(t *testing.T) {
-	for _, nonsense := range []string{"", "null", "[]", "{}", "[null]", "[{}]", "<html>", `{"Id":7}`, `[{"Id":"x","Names":[],"Labels":null,"State":"running"}]`, strings.Repeat("[", 100_000)} {
+	for _, nonsense := range []string{"", "null", "[]", "{}", "[null]", "[{}]", "<html>", `{"Id":7}`, `{"Config":{"Labels":{"lab-workspace-manager.instance":"bad"}}}`, `[{"Id":"x","Names":[],"Labels":null,"State":"running"}]`, strings.Repeat("[", 100_000)} {
 		e := badEngine(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, nonsense)

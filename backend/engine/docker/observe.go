@@ -79,6 +79,9 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLooks)
 	for i, listed := range containers {
+		if !slices.Contains(listed.Names, "/"+listed.Labels[labelDeployment]) {
+			continue // a copy, see inspect
+		}
 		state := listedState(listed)
 		// One that is being removed says nothing new: either it is gone in a moment, or it was half removed before we came.
 		if last, there := known[listed.ID]; there && (last.state == state || listed.State == container.StateRemoving) {
@@ -96,9 +99,6 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 			default:
 				if groupCtx.Err() != nil {
 					return err
-				}
-				if !slices.Contains(listed.Names, "/"+listed.Labels[labelDeployment]) {
-					return nil // a copy
 				}
 				// One damaged container must not take the engine away from everybody.
 				e.log.Warn("Docker cannot look at a container", "container", listed.ID, "error", err)
@@ -175,13 +175,6 @@ func (e *Engine) forgetLook(id string) {
 	e.forgotten[id] = struct{}{}
 }
 
-func nameOf(found container.InspectResponse) string {
-	if found.ContainerJSONBase == nil {
-		return ""
-	}
-	return found.Name
-}
-
 func (e *Engine) forgetLooks() {
 	e.looking.Lock()
 	defer e.looking.Unlock()
@@ -196,11 +189,11 @@ func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observ
 	if err != nil {
 		return workspace.Observed{}, e.translate(err, "look at the container")
 	}
-	if found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
+	if found.ContainerJSONBase == nil || found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
 		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not ours.", idOrName)
 	}
 	// Copies made of a workspace (docker commit) carry its labels, too. The name is what only one can have.
-	if name := strings.TrimPrefix(nameOf(found), "/"); name != found.Config.Labels[labelDeployment] {
+	if found.Name != "/"+found.Config.Labels[labelDeployment] {
 		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not the one of a workspace.", idOrName)
 	}
 	observed := observedOf(found)
@@ -234,7 +227,7 @@ const (
 
 // rememberKill notes a request that can end a container; other signals are messages to what runs in it.
 func (e *Engine) rememberKill(handle, signal string, at time.Time) {
-	if strings.HasPrefix(signal, unknownSignal) {
+	if signal == "" {
 		return
 	}
 	e.mu.Lock()
@@ -291,14 +284,9 @@ func parseTime(text string) time.Time {
 	return t
 }
 
-const unknownSignal = "signal "
-
+// signalName names the signals that end a container, "" for all others.
 func signalName(number string) string {
-	names := map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "6": "SIGABRT", "9": "SIGKILL", "15": "SIGTERM"}
-	if name, known := names[number]; known {
-		return name
-	}
-	return unknownSignal + number
+	return map[string]string{"1": "SIGHUP", "2": "SIGINT", "3": "SIGQUIT", "6": "SIGABRT", "9": "SIGKILL", "15": "SIGTERM"}[number]
 }
 
 func containsAny(text string, parts ...string) bool {

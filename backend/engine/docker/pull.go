@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
 
 	"lab-workspace-manager/backend/workspace"
@@ -102,14 +101,6 @@ func (e *Engine) pullError(ctx context.Context, ref string, err error) error {
 		Hint:    "Check the name, and that this machine reaches the registry.",
 		Err:     err,
 	}
-}
-
-func registryOf(ref string) string {
-	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return ""
-	}
-	return reference.Domain(named)
 }
 
 var askedRegistry = regexp.MustCompile(`"https?://([^/"]+)/`)
