@@ -20,8 +20,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
   async function request(path: string, init: RequestInit = {}, patience = shortPatience): Promise<Response> {
     let response: Response;
     try {
-      const late = AbortSignal.timeout(patience);
-      const signal = init.signal == null ? late : init.signal;
+      const signal = init.signal ?? AbortSignal.timeout(patience);
       response = await fetch(new URL(path, base), { credentials: 'same-origin', ...init, signal });
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
@@ -143,7 +142,7 @@ function subscribe(address: URL, listener: Listener): () => void {
   let tries = 0;
   let connected = false;
   let ended = false;
-  let opened: { at: number; lose: () => void } | undefined;
+  let lose = (): void => undefined;
 
   function tell(now: boolean): void {
     if (now === connected) return;
@@ -155,6 +154,7 @@ function subscribe(address: URL, listener: Listener): () => void {
     clearTimeout(timer);
     const current = new WebSocket(address);
     socket = current;
+    heardAt = Date.now();
     current.onmessage = (message) => {
       const event = ended ? undefined : parseEvent(message.data);
       if (event === undefined) return;
@@ -164,22 +164,19 @@ function subscribe(address: URL, listener: Listener): () => void {
       tell(true);
       if (event.type !== 'alive') listener.onEvent(event);
     };
-    current.onclose = lose;
-
-    function lose(): void {
+    current.onclose = lose = () => {
       if (ended || socket !== current) return;
       socket = undefined;
       current.close();
       tell(false);
       timer = setTimeout(connect, backoff(tries));
       tries += 1;
-    }
-    opened = { at: Date.now(), lose };
+    };
   }
 
   /** A connection that says nothing is none: closing it properly would wait for the other side. */
   function listen(): void {
-    if (opened !== undefined && !ended && Date.now() - Math.max(heardAt, opened.at) > silence) opened.lose();
+    if (Date.now() - heardAt > silence) lose();
   }
 
   function connectNow(): void {

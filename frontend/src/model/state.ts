@@ -90,6 +90,11 @@ export function lastLinesOf(workspace: Pick<Workspace, 'progress'>): string[] {
   return workspace.progress?.steps.find((step) => step.state === 'failed')?.log ?? [];
 }
 
+/** It ran or tried to, and is over. */
+export function hasEnded(workspace: Pick<Workspace, 'status'>): boolean {
+  return workspace.status === 'failed' || workspace.status === 'succeeded';
+}
+
 export function holdsResources(workspace: Pick<Workspace, 'status'>): boolean {
   return workspace.status === 'running';
 }

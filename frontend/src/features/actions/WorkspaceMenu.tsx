@@ -5,6 +5,7 @@ import MenuItem from '@mui/material/MenuItem';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import type { Action, Workspace } from '../../api/types';
+import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import { DeleteFilesDialog } from './DeleteFilesDialog';
 import { RenameDialog } from './RenameDialog';
@@ -24,7 +25,6 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
   const actions = useActions();
   const navigate = useNavigate();
   const can = (action: Action): boolean => !readOnly && workspace.actions.includes(action);
-  const hasEnded = workspace.status === 'failed' || workspace.status === 'succeeded';
   const item = (label: string, run: () => void): React.ReactNode => (
     <MenuItem
       key={label}
@@ -49,7 +49,7 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
         <Menu open anchorEl={anchor} onClose={() => setAnchor(null)} anchorOrigin={{ vertical: 'bottom', horizontal: 'right' }} transformOrigin={{ vertical: 'top', horizontal: 'right' }}>
           {can('open') && item('Open', () => actions.open(workspace))}
           {can('start') && item('Start', () => void actions.start(workspace))}
-          {can('stop') && !hasEnded && item(can('cancel') ? 'Cancel start' : 'Stop', () => void actions.stop(workspace))}
+          {can('stop') && !hasEnded(workspace) && item(can('cancel') ? 'Cancel start' : 'Stop', () => void actions.stop(workspace))}
           {can('restart') && item('Restart', () => void actions.restart(workspace))}
           {can('update') && item('Edit', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings')))}
           {can('update') && item('Rename', () => setDialog('rename'))}

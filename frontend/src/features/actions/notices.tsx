@@ -47,7 +47,7 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
         message={notice?.text}
         action={
           <>
-            {notice?.action !== undefined && <NoticeButton action={notice.action} onDone={close} />}
+            {notice?.action !== undefined && <NoticeButton action={notice.action} onFollow={close} onRun={act} />}
             <Button variant="text" color="inherit" sx={onDark} onClick={close}>
               Close
             </Button>
@@ -60,24 +60,17 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
 
 const onDark = { color: 'inherit', '&:hover': { background: 'transparent', textDecoration: 'underline' } } as const;
 
-function NoticeButton({ action, onDone }: { action: NonNullable<Notice['action']>; onDone: () => void }) {
+function NoticeButton({ action, onFollow, onRun }: { action: NonNullable<Notice['action']>; onFollow: () => void; onRun: () => void }) {
   if ('href' in action) {
     // A link is followed even where scripts may not open tabs.
     return (
-      <Button variant="text" sx={onDark} href={action.href} target="_blank" rel="noopener" onClick={onDone}>
+      <Button variant="text" sx={onDark} href={action.href} target="_blank" rel="noopener" onClick={onFollow}>
         {action.label}
       </Button>
     );
   }
   return (
-    <Button
-      variant="text"
-      sx={onDark}
-      onClick={() => {
-        onDone();
-        action.run();
-      }}
-    >
+    <Button variant="text" sx={onDark} onClick={onRun}>
       {action.label}
       <kbd className="key" aria-hidden="true" style={{ marginLeft: 8 }}>
         Z

@@ -13,6 +13,7 @@ import { ActsWord, AppliesWord } from '../../components/LimitWords';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import { formatIdle } from '../../model/format';
 import { isAtField, nameProblemOf } from '../../model/problems';
+import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import styles from './Settings.module.css';
 
@@ -46,10 +47,9 @@ export function Settings({ workspace, limits, readOnly }: Props) {
   const [state, setState] = useState<'editing' | 'saving' | 'saved'>('editing');
   const edited = { ...editedFrom(workspace), ...touched };
   const update = updateOf(workspace, edited);
-  const hasEnded = workspace.status === 'failed' || workspace.status === 'succeeded';
   // Who corrects what failed wants it to run.
-  const starts = update !== undefined && hasEnded && workspace.actions.includes('start');
-  const restarts = update?.container_image !== undefined && workspace.desired === 'running' && !hasEnded;
+  const starts = update !== undefined && hasEnded(workspace) && workspace.actions.includes('start');
+  const restarts = update?.container_image !== undefined && workspace.desired === 'running' && !hasEnded(workspace);
   const nameProblem = nameProblemOf(problem, edited.name);
   const change = (part: Partial<Edited>): void => {
     setTouched({ ...touched, ...part });

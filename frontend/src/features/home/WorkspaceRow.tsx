@@ -7,7 +7,7 @@ import { Meter, ProgressMeter } from '../../components/Meter';
 import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
 import { formatCpus, formatMB, formatNumber, gigabytes } from '../../model/format';
-import { currentStep, holdsResources, lastLinesOf, lookOf } from '../../model/state';
+import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
@@ -20,7 +20,7 @@ interface Props {
 
 /** A workspace in the list: a table row on wide screens, a card on narrow ones. */
 export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOnly }: Props & { readOnly: boolean }) {
-  const wide = workspace.status === 'pending' || workspace.status === 'failed' || workspace.status === 'succeeded';
+  const wide = workspace.status === 'pending' || hasEnded(workspace);
   return (
     <li className={styles.row} data-workspace={workspace.id} data-status={workspace.status} tabIndex={-1} aria-label={workspace.display_name}>
       <div className={styles.name}>
