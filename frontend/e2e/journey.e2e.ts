@@ -219,6 +219,21 @@ describe('the life of a workspace', () => {
     await visitor.leave();
   });
 
+  test('an image that cannot be had leaves the workspace and its settings as they were', async () => {
+    const made = await program.create({ display_name: 'steady' });
+    await program.reach('steady', 'running');
+    const visitor = await visit();
+    const { page } = visitor;
+    await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
+    const image = page.getByRole('combobox', { name: 'Image' });
+    await image.fill('lab-e2e-no-such-image:1');
+    await page.getByRole('button', { name: 'Save and restart' }).click();
+    await page.getByText('It goes on with lab-workspace-minimal:latest.').first().waitFor();
+    await expect.poll(() => image.inputValue()).toBe('lab-workspace-minimal:latest');
+    await visitor.picture('image-kept');
+    await visitor.leave();
+  });
+
   test('a double click on Start starts', async () => {
     await program.create({ display_name: 'twice', is_stopped: true });
     const visitor = await visit();

@@ -53,7 +53,7 @@ export class FakeBackend {
   }
 
   update(id: string, update: WorkspaceUpdate): Workspace {
-    const changed = { ...this.find(id), ...(typeof update.display_name === 'string' ? { display_name: update.display_name } : {}) };
+    const changed = { ...this.find(id), updated_at: new Date().toISOString(), ...(typeof update.display_name === 'string' ? { display_name: update.display_name } : {}) };
     this.workspaces = this.workspaces.map((one) => (one.id === id ? changed : one));
     return changed;
   }

@@ -1,7 +1,7 @@
 import { QueryClient } from '@tanstack/react-query';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { host, volume, workspace } from '../../test/samples';
-import { applyEvent, keys } from './cache';
+import { applyEvent, keys, putWorkspace } from './cache';
 import { ApiError, errorOf, errorOfBinding, errorOfProblem } from './client';
 import type { Workspace } from './types';
 
@@ -54,6 +54,13 @@ describe('events keep the cache fresh', () => {
     const after = cache.getQueryData<Workspace[]>(keys.workspaces);
     expect(after).not.toBe(before);
     expect(after?.[1]).toBe(before?.[1]);
+  });
+  test('an answer that was overtaken by an event changes nothing', () => {
+    applyEvent(cache, { seq: 2, type: 'workspace', workspace: { ...at('a', '1', 'taken back'), updated_at: '2026-11-12T09:00:00.5Z' } });
+    putWorkspace(cache, { ...at('a', '1', 'wanted'), updated_at: '2026-11-12T09:00:00.25Z' });
+    expect(names()).toEqual(['taken back', 'c']);
+    putWorkspace(cache, { ...at('a', '1', 'wanted again'), updated_at: '2026-11-12T09:00:01Z' });
+    expect(names()).toEqual(['wanted again', 'c']);
   });
   test('a removed one goes', () => {
     applyEvent(cache, { seq: 2, type: 'workspace_removed', id: 'a', owner: 'ada0' });

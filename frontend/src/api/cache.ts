@@ -37,7 +37,7 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
       cache.setQueryData<Host>(keys.host, event.host);
       return;
     case 'workspace':
-      putWorkspace(cache, event.workspace);
+      place(cache, event.workspace);
       return;
     case 'workspace_removed':
       cache.setQueryData<Workspace[]>(keys.workspaces, (list) => list?.filter((workspace) => workspace.id !== event.id));
@@ -71,8 +71,14 @@ function listsReplacedBy(cache: QueryClient, event: LabEvent): (readonly string[
   }
 }
 
-/** Puts one workspace into the list, at its place in the order of creation. */
+/** Puts what a call has answered into the list, unless an event has overtaken it: the change can be taken back before its answer is here. */
 export function putWorkspace(cache: QueryClient, workspace: Workspace): void {
+  const known = cache.getQueryData<Workspace[]>(keys.workspaces)?.find((other) => other.id === workspace.id);
+  if (known === undefined || Date.parse(workspace.updated_at) > Date.parse(known.updated_at)) place(cache, workspace);
+}
+
+/** Puts one workspace into the list, at its place in the order of creation. */
+function place(cache: QueryClient, workspace: Workspace): void {
   // Without a list there is nothing to patch: the list that is being asked for will have it.
   cache.setQueryData<Workspace[]>(keys.workspaces, (list) => list && placed(list, workspace));
 }
