@@ -227,7 +227,9 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 		SecretEnv:     prof.SecretEnv,
 		Port:          prof.Port,
 		AccessPath:    prof.AccessPath(record.Owner, record.ID),
+		KeepsPath:     prof.KeepsPath,
 		HealthPath:    prof.HealthPath,
+		AnyAnswer:     prof.AnyAnswer,
 		Capabilities:  prof.Capabilities,
 		StopGrace:     prof.StopGrace,
 	}

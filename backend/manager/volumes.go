@@ -201,7 +201,11 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	case err != nil:
 		return workspace.Usage{}, err
 	}
-	return m.Options.Engine.MeasureVolume(ctx, name, helpers)
+	measured, err := m.Options.Engine.Measure(ctx, []workspace.Place{{Volume: name}}, workspace.Measuring{Helpers: helpers})
+	if err != nil {
+		return workspace.Usage{}, err
+	}
+	return measured[0].Usage, measured[0].Err
 }
 
 // Usage measures the files of a workspace. A workspace that never ran has none.

@@ -22,20 +22,50 @@ type Profile struct {
 
 	Port      int    // where the IDE listens
 	MountPath string // where its data goes
-	// HealthPath is asked below the access path until it answers with anything but a server error.
+	// KeepsPath says that the IDE knows the path at which it is reached and is asked below it. Otherwise the access proxy
+	// takes the path away, and the IDE must use relative addresses.
+	KeepsPath bool
+	// HealthPath is asked until it answers with anything but a server error or "not found".
 	HealthPath string
+	// AnyAnswer takes "not found" for an answer, too: nothing is known of what the image serves.
+	AnyAnswer bool
+	// Args take the place of the image's own command; nil = that one. {access_path} and {id} are filled in as in Env.
+	Args []string
 	// Env is given to the container. {access_path} in a value becomes the workspace's base URL, {id} its id.
 	Env map[string]string
 	// SecretEnv names the variables through which the image hears the secret that locks its IDE.
 	SecretEnv []string
-	// SecretHeader is how the access proxy tells the IDE the secret, with {secret} in it; "" = the image has no lock.
+	// SecretHeaderName and SecretHeaderValue are how the access proxy tells the IDE the secret, with {secret} in it; "" = the image has no lock.
+	// A Cookie is added to those of the visitor; {access_path} is filled in, too.
 	SecretHeaderName  string
 	SecretHeaderValue string
+	// Headers are sent to the IDE with every request; {access_path} and {id} are filled in as in Env.
+	Headers map[string]string
+	// Note is a sentence that people should know before they use it, as of an IDE that no secret can lock; "" = none.
+	Note string
+	// Activity is how to tell that somebody works in it.
+	Activity Activity
 	// Capabilities are the Linux capabilities the image needs; everything else is dropped.
 	Capabilities   []string
 	AnswerDeadline time.Duration // how long a start may take until the IDE answers
 	StopGrace      time.Duration // between SIGTERM and SIGKILL
 }
+
+// Activity is how to tell that somebody works in a workspace. Requests that change something, visits of pages and what is
+// typed into a WebSocket count for every profile; this is what else there is to know.
+type Activity struct {
+	// Probe is who is asked for busy kernels and terminals: ProbeJupyter, or "" for nobody.
+	Probe string
+	// Polls are paths, without the part of the access path, of requests that a forgotten tab makes by itself although they
+	// do not look like it. "*" stands for any part of a path.
+	Polls []string
+	// QuietFrame is the size in bytes up to which what a page sends through a WebSocket is a sign of life of the page, not
+	// of a person; 0 = whatever is sent comes from a person.
+	QuietFrame int
+}
+
+// ProbeJupyter asks Jupyter's own interface.
+const ProbeJupyter = "jupyter"
 
 // MLWorkspace is the contract of ML Lab's ml-workspace images and of our own workspace-minimal
 // (facts: upstream's Dockerfile and README). It needs some capabilities because upstream's image runs as root and
@@ -45,7 +75,9 @@ var MLWorkspace = Profile{
 	Title:      "The workspace", // what speaks this contract need not be JupyterLab
 	Port:       8080,
 	MountPath:  "/workspace",
+	KeepsPath:  true,
 	HealthPath: "/api",
+	Activity:   Activity{Probe: ProbeJupyter},
 	Env: map[string]string{
 		"WORKSPACE_BASE_URL":    "{access_path}",
 		"SSH_JUMPHOST_TARGET":   "{id}",

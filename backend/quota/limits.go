@@ -15,9 +15,14 @@ import (
 	"lab-workspace-manager/backend/workspace"
 )
 
+// Amount is a type that limits are counted in.
+type Amount interface {
+	float64 | int64 | time.Duration
+}
+
 // Range is what may be asked of one resource: the value of who says nothing, the largest allowed, and, when not empty,
 // the only values allowed.
-type Range[T float64 | int64 | time.Duration] struct {
+type Range[T Amount] struct {
 	Default T
 	Max     T // 0 = no bound of its own
 	Choices []T
@@ -29,6 +34,7 @@ type Limits struct {
 	MemoryMB    Range[int64]
 	ShmMB       Range[int64] // Default 0 = half of the memory
 	Processes   Range[int64]
+	GPUs        Range[int64] // Max 0 = none
 	VolumeMB    Range[int64]
 	ContainerMB Range[int64]
 	IdleTimeout Range[time.Duration]
@@ -58,14 +64,7 @@ func capRange[T float64 | int64](r Range[T], most T) Range[T] {
 	if r.Max == 0 || r.Max > most {
 		r.Max = most
 	}
-	r.Default = min(r.Default, r.Max)
-	if len(r.Choices) > 0 {
-		r.Choices = slices.DeleteFunc(slices.Clone(r.Choices), func(v T) bool { return v > r.Max })
-		if len(r.Choices) == 0 { // none would mean any
-			r.Choices = []T{r.Default}
-		}
-	}
-	return r
+	return r.agreeing()
 }
 
 // Complete fills what a spec leaves open (zero values) with the defaults: CPUs, memory, shm, processes and sizes.
@@ -130,7 +129,7 @@ func (l Limits) Check(spec workspace.Spec, before *workspace.Spec) error {
 	return nil
 }
 
-func checkRange[T float64 | int64 | time.Duration](field, what string, value, least T, r Range[T], format func(T) string) error {
+func checkRange[T Amount](field, what string, value, least T, r Range[T], format func(T) string) error {
 	switch {
 	case value < least:
 		return workspace.Invalid(field, "%s %s are too little; at least %s are needed.", format(value), what, format(least))

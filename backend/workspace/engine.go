@@ -27,9 +27,15 @@ type Engine interface {
 	Logs(ctx context.Context, id ID, lines int, follow bool, w io.Writer) error
 	// Images says what is known of each of the images, in their order. It asks no registry.
 	Images(ctx context.Context, images []string) ([]ImageState, error)
-	// MeasureVolume walks a volume. helpers are images, of which the first that is here and can do it serves where the
-	// engine's own files cannot be read. CodeUnavailable when it cannot be measured here; a number is never a guess.
-	MeasureVolume(ctx context.Context, volume string, helpers []string) (Usage, error)
+	// InspectImage says what an image that is here says of itself. CodeNotFound when it is not here.
+	InspectImage(ctx context.Context, image string) (ImageFacts, error)
+	// RemoteDigest asks the registry of an image what its tag stands for now: "sha256:…". CodeImageMissing when the
+	// registry has no such tag, CodeUnavailable when it does not answer.
+	RemoteDigest(ctx context.Context, image string) (string, error)
+	// Measure counts the files of places, and answers for each in their order. The error is about all of them.
+	Measure(ctx context.Context, places []Place, how Measuring) ([]Measurement, error)
+	// Stats says what running containers use now, by their handles; one that is gone or cannot be looked at is left out.
+	Stats(ctx context.Context, handles []string) ([]Stats, error)
 	// RemoveVolume removes a volume of this instance for good. CodeConflict while a container uses it, CodeNotFound
 	// when there is none or it is not ours.
 	RemoveVolume(ctx context.Context, volume string) error
@@ -44,7 +50,76 @@ type Host struct {
 	CPUs          int
 	MemoryMB      int64
 	StorageDriver string
-	Notes         []string // sentences an administrator should know
+	GPUs          []GPU       // in the order of their ids; nil when there are none
+	Enforces      Enforcement // what the engine holds containers to by itself
+	Notes         []string    // sentences an administrator should know
+}
+
+// GPU is a device that containers can be given.
+type GPU struct {
+	ID       string // stable over restarts of the machine: "GPU-5f0c…", or the full name of a CDI device
+	Name     string // "NVIDIA A100-SXM4-40GB"; may be empty
+	MemoryMB int64  // 0 = not known
+	Driver   string // how the engine is asked for it: GPUNvidia or GPUCDI
+}
+
+// The ways in which engines are asked for a GPU.
+const (
+	GPUNvidia = "nvidia"
+	GPUCDI    = "cdi"
+)
+
+// Enforcement says which sizes the engine itself holds, found out by trying. What it does not hold is watched.
+type Enforcement struct {
+	ContainerSize bool
+	VolumeSize    bool
+	// Tried is false as long as nothing could be tried, as before the first image is there.
+	Tried bool
+}
+
+// Place is something whose files can be measured: a volume, or all that a container has written outside of its volumes.
+type Place struct {
+	Volume    string
+	Container string // its handle; "" for a volume
+}
+
+// Measuring says how to measure.
+type Measuring struct {
+	// Helpers are images, of which the first that is here and can do it serves where the engine's own files cannot be
+	// read.
+	Helpers []string
+	// Gentle measures slowly: at no time more than a tenth of one processor.
+	Gentle bool
+}
+
+// Measurement is what was measured of one place, or why it could not be: CodeNotFound when there is no such place,
+// CodeUnavailable when it cannot be measured here. A number is never a guess.
+type Measurement struct {
+	Usage Usage
+	Err   error
+}
+
+// Stats is what a running container uses.
+type Stats struct {
+	Handle      string
+	CPUSeconds  float64 // since it was started
+	MemoryBytes int64   // that the kernel cannot take back: without caches of files
+	At          time.Time
+}
+
+// ImageFacts is what an image says of itself.
+type ImageFacts struct {
+	ID         string   // of its content: "sha256:…"
+	Digests    []string // by which registries know it: "sha256:…"
+	Labels     map[string]string
+	Ports      []int // that it exposes, ascending
+	Entrypoint []string
+	Command    []string
+	Env        []string
+	User       string
+	WorkingDir string
+	Volumes    []string // paths that it declares as volumes
+	SizeBytes  int64
 }
 
 // Snapshot is everything the engine holds of this instance at one moment.
@@ -80,8 +155,11 @@ type Observed struct {
 	Handle  string // the engine's own id of the container
 	State   ContainerState
 	Image   string // as named when the container was made
-	Compute Compute
-	Volume  string
+	ImageID string // what that name stood for; "" = not known
+	// ContainerMB is the size to which the engine itself holds what it writes outside of its volume; 0 = to none.
+	ContainerMB int64
+	Compute     Compute
+	Volume      string
 
 	StartedAt  time.Time
 	FinishedAt time.Time
@@ -153,8 +231,12 @@ type Deployment struct {
 	Fingerprint string
 
 	Image         string
-	Profile       string // kept with the container, for a manager that has lost its records
+	Pull          PullPolicy
+	Profile       string   // kept with the container, for a manager that has lost its records
+	Args          []string // in place of the image's own command; nil = that one
 	Compute       Compute
+	GPUs          []GPU // the leased ones
+	Storage       Storage
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
 	MountPath     string // where the volume goes
@@ -163,10 +245,22 @@ type Deployment struct {
 	SecretEnv    []string          // names of the variables that carry the secret
 	Port         int               // where the IDE listens
 	AccessPath   string            // "/projects/<owner>/services/<id>/access/8080b"
+	KeepsPath    bool              // the IDE is asked below AccessPath, else at its root
 	HealthPath   string            // asked on Port until it answers
+	AnyAnswer    bool              // whatever is answered over HTTP counts, "not found" included
 	Capabilities []string          // Linux capabilities the image needs on top of none
 	StopGrace    time.Duration     // between SIGTERM and SIGKILL
 }
+
+// PullPolicy says when an image is asked of its registry.
+type PullPolicy string
+
+// The pull policies. One that is here serves also where the registry does not answer.
+const (
+	PullMissing PullPolicy = "missing" // when it is not here
+	PullAlways  PullPolicy = "always"  // at every start
+	PullNever   PullPolicy = "never"
+)
 
 // Progress is how far a step is.
 type Progress struct {
@@ -181,6 +275,8 @@ type Progress struct {
 type ImageState struct {
 	Image     string
 	Here      bool
+	ID        string   // of its content, when it is here
+	Digests   []string // by which registries know it
 	SizeBytes int64
 	Buildable bool // it can be built on this machine
 }

@@ -1,6 +1,10 @@
 package workspace
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Record is what the store keeps of a workspace: everything an engine cannot hold. It is the whole truth about what
 // should be; what is comes from the engine as Observed, and Status is computed from the two, never stored.
@@ -24,8 +28,20 @@ type Record struct {
 	Outcome *Outcome `json:"outcome,omitempty"`
 	// Previous is the image before a change of it, until the new one runs: what to go back to.
 	Previous *PreviousImage `json:"previous,omitempty"`
-	// Notice is a sentence about something that went another way than asked while the workspace goes on.
-	Notice string `json:"notice,omitempty"`
+	// Notice is a sentence about something that went another way than asked while the workspace goes on, or about why it
+	// was stopped. NoticeCode is one of the Reason constants, "" where none fits.
+	Notice     string `json:"notice,omitempty"`
+	NoticeCode string `json:"notice_code,omitempty"`
+
+	// QueuedAt is since when a start waits for room within the quotas; zero while none waits.
+	QueuedAt time.Time `json:"queued_at,omitzero"`
+	// Lease are the GPUs that it holds, from its admission until its container has ended.
+	Lease Lease `json:"lease,omitzero"`
+	// KeepUntil is until when its owner has asked not to stop it for being unused; zero = never asked.
+	KeepUntil time.Time `json:"keep_until,omitzero"`
+	// GraceUntil is until when a workspace that is full may run so that its owner can clean up; zero = it was not full
+	// when it was started.
+	GraceUntil time.Time `json:"grace_until,omitzero"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -37,6 +53,28 @@ type PreviousImage struct {
 	Image   string `json:"image"`
 	Profile string `json:"profile"`
 	Attempt int64  `json:"attempt"`
+}
+
+// Lease is the hold on GPUs. It is comparable, like the record it is part of.
+type Lease struct {
+	Devices string    `json:"devices"` // their ids, sorted, with commas between; a shared device is there once
+	Since   time.Time `json:"since"`
+}
+
+// MakeLease leases devices.
+func MakeLease(devices []string, since time.Time) Lease {
+	if len(devices) == 0 {
+		return Lease{}
+	}
+	return Lease{Devices: strings.Join(slices.Sorted(slices.Values(devices)), ","), Since: since}
+}
+
+// List returns the ids of the leased devices.
+func (l Lease) List() []string {
+	if l.Devices == "" {
+		return nil
+	}
+	return strings.Split(l.Devices, ",")
 }
 
 // Outcome is how an attempt to run a workspace ended.
@@ -60,6 +98,10 @@ const (
 	ReasonNotAnswering  = "not_answering"
 	ReasonRefused       = "refused" // the engine refused it
 	ReasonEngineDown    = "engine_down"
+	ReasonOverQuota     = "over_quota"   // it can never fit, or not any more
+	ReasonIdle          = "idle"         // nobody used it for its idle timeout
+	ReasonStorageFull   = "storage_full" // it wrote more than its volume or its container may hold
+	ReasonAdmin         = "admin"        // an administrator stopped it
 )
 
 // Volume is a place for a workspace's files that outlives its container.
@@ -68,6 +110,8 @@ type Volume struct {
 	Owner       Owner
 	UID         string // of the workspace it was made for
 	DisplayName string // of the workspace it belongs or belonged to
+	SizeMB      int64  // what it was made to hold; 0 = not known
+	Enforced    bool   // the engine itself holds it to SizeMB
 	CreatedAt   time.Time
 	KeptSince   time.Time // when its workspace was deleted; zero while a workspace uses it or when unknown
 	UsedBy      ID        // "" = kept from a deleted workspace

@@ -18,10 +18,11 @@ const (
 type Spec struct {
 	DisplayName       string        `json:"display_name"`
 	Image             string        `json:"image"`
-	Profile           string        `json:"profile"`
+	Profile           string        `json:"profile"`        // ProfileAuto until its image has been looked at
+	Port              int           `json:"port,omitempty"` // where the IDE listens; 0 = where the profile says
 	Compute           Compute       `json:"compute"`
 	Storage           Storage       `json:"storage"`
-	IdleTimeout       time.Duration `json:"idle_timeout"` // 0 = never; stored and shown, not acting yet
+	IdleTimeout       time.Duration `json:"idle_timeout"` // 0 = never
 	ClearVolumeOnStop bool          `json:"clear_volume_on_stop"`
 }
 
@@ -31,9 +32,13 @@ type Compute struct {
 	MemoryMB  int64   `json:"memory_mb"`
 	ShmMB     int64   `json:"shm_mb"`
 	Processes int64   `json:"processes"`
+	GPUs      int64   `json:"gpus,omitempty"` // how many; which ones says Record.Lease
 }
 
-// Storage bounds what a workspace may write. Both sizes are stored and shown, not acting yet.
+// ProfileAuto stands for the profile that the image itself will tell once it is here.
+const ProfileAuto = "auto"
+
+// Storage bounds what a workspace may write.
 type Storage struct {
 	VolumeMB    int64 `json:"volume_mb"`
 	ContainerMB int64 `json:"container_mb"`

@@ -75,6 +75,15 @@ func (e *Engine) MeasureVolume(ctx context.Context, name string, helpers []strin
 	return usage, err
 }
 
+// Measure counts the files of places.
+func (e *Engine) Measure(ctx context.Context, places []workspace.Place, how workspace.Measuring) ([]workspace.Measurement, error) {
+	measured := make([]workspace.Measurement, len(places))
+	for i, place := range places {
+		measured[i].Usage, measured[i].Err = e.MeasureVolume(ctx, place.Volume, how.Helpers)
+	}
+	return measured, nil
+}
+
 // walk counts files, their sizes and the newest change below a folder. What vanishes meanwhile does not count.
 func walk(ctx context.Context, folder string) (workspace.Usage, error) {
 	var usage workspace.Usage

@@ -87,6 +87,8 @@ type keptVolume struct {
 	Owner       workspace.Owner `json:"owner"`
 	UID         string          `json:"uid"`
 	DisplayName string          `json:"display_name"`
+	SizeMB      int64           `json:"size_mb,omitempty"`
+	Enforced    bool            `json:"enforced,omitempty"`
 	CreatedAt   time.Time       `json:"created_at"`
 	KeptSince   time.Time       `json:"kept_since"`
 	UsedBy      workspace.ID    `json:"used_by"`

@@ -197,7 +197,7 @@ func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
 	later.UID = "uid-later"
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
 	s.do(t, workspace.StepRemoveStorage, later)
-	_, err := s.Engine.MeasureVolume(t.Context(), first.Volume, []string{s.Good})
+	_, err := s.measure(t, first.Volume)
 	require.NoError(t, err, "what was left alone is not removed either")
 	later.VolumeAdopted = true
 	s.do(t, workspace.StepStorage, later)
@@ -209,11 +209,19 @@ func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
 	s.do(t, workspace.StepCreate, first)
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
 	s.do(t, workspace.StepRemove, first)
-	usage, err := s.Engine.MeasureVolume(t.Context(), first.Volume, []string{s.Missing, s.Good})
+	usage, err := s.measure(t, first.Volume)
 	require.NoError(t, err)
 	require.False(t, usage.MeasuredAt.IsZero())
 	require.NoError(t, s.Engine.RemoveVolume(t.Context(), first.Volume))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
+}
+
+func (s *engineSuite) measure(t *testing.T, volume string) (workspace.Usage, error) {
+	t.Helper()
+	measured, err := s.Engine.Measure(t.Context(), []workspace.Place{{Volume: volume}}, workspace.Measuring{Helpers: []string{s.Missing, s.Good}})
+	require.NoError(t, err)
+	require.Len(t, measured, 1)
+	return measured[0].Usage, measured[0].Err
 }
 
 // watch collects changes until the test ends.

@@ -30,6 +30,11 @@ type FakeEngine struct {
 	volumes    map[string]workspace.Volume
 	watchers   map[chan workspace.Change]struct{}
 	steps      []workspace.StepKind
+	usage      map[workspace.Place]int64
+	stats      map[workspace.ID]workspace.Stats
+	facts      map[string]workspace.ImageFacts
+	remote     map[string]string
+	gpus       []workspace.GPU
 }
 
 type fakeImage struct{ behaviour string }
@@ -76,6 +81,10 @@ func NewFakeEngine() *FakeEngine {
 		containers: map[workspace.ID]*fakeContainer{},
 		volumes:    map[string]workspace.Volume{},
 		watchers:   map[chan workspace.Change]struct{}{},
+		usage:      map[workspace.Place]int64{},
+		stats:      map[workspace.ID]workspace.Stats{},
+		facts:      map[string]workspace.ImageFacts{},
+		remote:     map[string]string{},
 	}
 }
 
@@ -186,7 +195,7 @@ func (f *FakeEngine) Host(context.Context) (workspace.Host, error) {
 	defer f.mu.Unlock()
 	return workspace.Host{
 		Engine: "fake", Version: "1", Endpoint: "memory", OS: "none", CPUs: fakeHostCPUs, MemoryMB: fakeHostMemoryMB,
-		StorageDriver: "map",
+		StorageDriver: "map", GPUs: f.gpus, Enforces: workspace.Enforcement{Tried: true},
 	}, f.down
 }
 
@@ -473,19 +482,100 @@ func (f *FakeEngine) Images(_ context.Context, images []string) ([]workspace.Ima
 	states := make([]workspace.ImageState, len(images))
 	for i, image := range images {
 		_, here := f.images[image]
-		states[i] = workspace.ImageState{Image: image, Here: here}
+		states[i] = workspace.ImageState{Image: image, Here: here, ID: f.facts[image].ID, Digests: f.facts[image].Digests}
 	}
 	return states, f.down
 }
 
-// MeasureVolume says that every volume has one file.
-func (f *FakeEngine) MeasureVolume(_ context.Context, volume string, _ []string) (workspace.Usage, error) {
+// Measure answers with what SetUsage said of a place; others have one file.
+func (f *FakeEngine) Measure(_ context.Context, places []workspace.Place, _ workspace.Measuring) ([]workspace.Measurement, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, there := f.volumes[volume]; !there {
-		return workspace.Usage{}, workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", volume)
+	if f.down != nil {
+		return nil, f.down
 	}
-	return workspace.Usage{Files: fakeVolumeDefaultFile, Bytes: fakePullStepBytes, MeasuredAt: time.Now()}, nil
+	measured := make([]workspace.Measurement, len(places))
+	for i, place := range places {
+		measured[i].Usage = workspace.Usage{Files: fakeVolumeDefaultFile, Bytes: fakePullStepBytes}
+		if bytes, said := f.usage[place]; said {
+			measured[i].Usage.Bytes = bytes
+		}
+		measured[i].Usage.MeasuredAt = time.Now()
+		if _, there := f.volumes[place.Volume]; place.Volume != "" && !there {
+			measured[i] = workspace.Measurement{Err: workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", place.Volume)}
+		}
+	}
+	return measured, nil
+}
+
+// SetUsage makes a place hold so many bytes.
+func (f *FakeEngine) SetUsage(place workspace.Place, bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.usage[place] = bytes
+}
+
+// Stats says that every running container uses what SetStats said, else nothing.
+func (f *FakeEngine) Stats(_ context.Context, handles []string) ([]workspace.Stats, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var stats []workspace.Stats
+	for _, c := range f.containers {
+		if c.observed.State == workspace.ContainerRunning && slices.Contains(handles, c.observed.Handle) {
+			one := f.stats[c.observed.ID]
+			one.Handle, one.At = c.observed.Handle, time.Now()
+			stats = append(stats, one)
+		}
+	}
+	return stats, f.down
+}
+
+// SetStats makes a workspace's container use so much.
+func (f *FakeEngine) SetStats(id workspace.ID, stats workspace.Stats) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stats[id] = stats
+}
+
+// InspectImage says of an image what SetFacts said.
+func (f *FakeEngine) InspectImage(_ context.Context, image string) (workspace.ImageFacts, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, here := f.images[image]; !here {
+		return workspace.ImageFacts{}, workspace.Errorf(workspace.CodeNotFound, "The image %s is not here.", image)
+	}
+	return f.facts[image], f.down
+}
+
+// SetFacts makes an image say something of itself, once it is here.
+func (f *FakeEngine) SetFacts(image string, facts workspace.ImageFacts) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.facts[image] = facts
+}
+
+// RemoteDigest says that the registry has what SetRemote said.
+func (f *FakeEngine) RemoteDigest(_ context.Context, image string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if digest, said := f.remote[image]; said {
+		return digest, f.down
+	}
+	return "", workspace.Errorf(workspace.CodeImageMissing, "The registry has no image %s.", image)
+}
+
+// SetRemote makes the registry have an image.
+func (f *FakeEngine) SetRemote(image, digest string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.remote[image] = digest
+}
+
+// SetGPUs makes the machine have devices.
+func (f *FakeEngine) SetGPUs(gpus ...workspace.GPU) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gpus = gpus
 }
 
 // RemoveVolume removes a volume that no container uses.
