@@ -171,9 +171,9 @@ func (a *App) Me() api.User {
 
 // Config tells what a create dialog needs.
 func (a *App) Config() api.Config {
-	srv, _, _, done := a.use()
+	srv, caller, _, done := a.use()
 	defer done()
-	return srv.Presenter.Config()
+	return srv.Presenter.Config(caller.User)
 }
 
 // Host tells of the engine, its machine and the limits.

@@ -95,8 +95,8 @@ func (p *Presenter) Workspaces(caller manager.Caller, owner workspace.Owner) ([]
 }
 
 // Config shows upstream's configuration, capped by the host.
-func (p *Presenter) Config() Config {
-	limits := p.Manager.EffectiveLimits()
+func (p *Presenter) Config(owner workspace.Owner) Config {
+	limits, catalog := p.Manager.LimitsFor(owner, ""), p.Manager.Settings().Catalog
 	config := Config{
 		DisplayNameDefault:    manager.DefaultDisplayName,
 		ContainerImageOptions: []ImageOption{},
@@ -109,7 +109,7 @@ func (p *Presenter) Config() Config {
 	for _, choice := range limits.IdleTimeout.Choices {
 		config.IdleTimeoutOptions = append(config.IdleTimeoutOptions, int64(choice/time.Second))
 	}
-	for i, offered := range p.Manager.Catalog {
+	for i, offered := range catalog {
 		option := ImageOption{Image: offered.Image, DisplayName: offered.Name}
 		if i == 0 {
 			config.ContainerImageDefault = option
@@ -126,7 +126,7 @@ func (p *Presenter) Host() Host {
 		Engine: orElse(engine.Host.Engine, "docker"), Reachable: engine.Reachable, Reason: engine.Reason, Action: engine.Hint,
 		Since: timeOrNil(engine.Since), Version: engine.Host.Version, Endpoint: engine.Host.Endpoint, OS: engine.Host.OS,
 		CPUs: engine.Host.CPUs, Memory: engine.Host.MemoryMB, StorageDriver: engine.Host.StorageDriver,
-		Limits: limitsOf(p.Manager.EffectiveLimits()), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
+		Limits: limitsOf(p.Manager.LimitsFor("", "")), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
 	}
 }
 

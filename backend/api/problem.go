@@ -54,7 +54,7 @@ func statusOf(code workspace.Code) int {
 		return http.StatusForbidden
 	case workspace.CodeNotFound:
 		return http.StatusNotFound
-	case workspace.CodeConflict:
+	case workspace.CodeConflict, workspace.CodeOverQuota:
 		return http.StatusConflict
 	case workspace.CodeUnavailable:
 		return http.StatusServiceUnavailable

@@ -20,8 +20,8 @@ func (s *service) registerSelf(api huma.API) {
 func (s *service) registerHost(api huma.API) {
 	const tag = "Host"
 	config := operation("get-config", http.MethodGet, "/config", "What a create dialog needs, in upstream's form", tag, http.StatusOK)
-	huma.Register(api, config, func(context.Context, *struct{}) (*struct{ Body Config }, error) {
-		return &struct{ Body Config }{s.Presenter.Config()}, nil
+	huma.Register(api, config, func(ctx context.Context, _ *struct{}) (*struct{ Body Config }, error) {
+		return &struct{ Body Config }{s.Presenter.Config(callerOf(ctx).User)}, nil
 	})
 	host := operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK)
 	huma.Register(api, host, func(context.Context, *struct{}) (*struct{ Body Host }, error) {

@@ -16,6 +16,7 @@ const (
 	EventRemoved   EventKind = "workspace_removed" // the workspace ID of Owner is gone
 	EventVolumes   EventKind = "volumes"           // kept volumes of Owner changed: ask for the list
 	EventHost      EventKind = "host"              // the engine came, went or changed: ask for it
+	EventConfig    EventKind = "config"            // other settings are in force, or could not be: ask for limits and quotas
 )
 
 // Event is one change, published once to all surfaces.

@@ -7,32 +7,19 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"lab-workspace-manager/backend/profile"
-	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
-
-// CatalogImage is an image that is offered to owners.
-type CatalogImage struct {
-	Name        string // "JupyterLab"
-	Image       string
-	Profile     string
-	Description string
-}
 
 // Options are what a Manager is made of. All but Now, NewUID and StartsAtOnce are required.
 type Options struct {
 	Engine    workspace.Engine
 	Store     workspace.Store
 	Namespace string // first part of every id
-	Limits    quota.Limits
-	Profiles  []profile.Profile
-	Catalog   []CatalogImage // the first is the default
+	Settings  Settings
 	Log       *slog.Logger
 
 	Now          func() time.Time
@@ -45,12 +32,17 @@ type Manager struct {
 	Options
 	board  *board
 	starts *turnstile
+	settings atomic.Pointer[settings] // in force
 	// shownEngine is how the engine is, for surfaces.
 	shownEngine atomic.Pointer[EngineStatus]
 	resync      chan struct{} // asks the session for a new look at everything
+	stirred     chan struct{} // asks for a look at the queue
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
+	queued   map[workspace.ID]*entry      // those that wait within the quotas
+	leased   map[workspace.ID]*entry      // those that hold GPUs
+	settling bool                         // what changes now changes because they were looked at
 	volumes  map[string]workspace.Volume // what the engine holds
 	kept     map[string]workspace.Volume // what the store remembers of deleted workspaces' volumes
 	deleting map[string]bool             // volumes that are being deleted
@@ -100,7 +92,10 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 		board:    newBoard(),
 		starts:   newTurnstile(options.StartsAtOnce),
 		resync:   make(chan struct{}, 1),
+		stirred:  make(chan struct{}, 1),
 		entries:  map[workspace.ID]*entry{},
+		queued:   map[workspace.ID]*entry{},
+		leased:   map[workspace.ID]*entry{},
 		volumes:  map[string]workspace.Volume{},
 		kept:     map[string]workspace.Volume{},
 		deleting: map[string]bool{},
@@ -109,6 +104,7 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 			reason: "Connecting to the engine.",
 		},
 	}
+	m.settings.Store(inForce(options.Settings))
 	m.showEngine()
 	records, err := options.Store.Records(ctx)
 	if err != nil {
@@ -151,57 +147,13 @@ func (m *Manager) showEngine() {
 	})
 }
 
-// EffectiveLimits are the configured limits, capped to what the host has.
-func (m *Manager) EffectiveLimits() quota.Limits {
-	host := m.Engine().Host
-	return m.Limits.CapToHost(host.CPUs, host.MemoryMB)
-}
-
-// profileOf finds the profile of a workspace. A profile that was taken out of the configuration leaves the default, so
-// that its workspaces can still be stopped and deleted.
-func (m *Manager) profileOf(name string) profile.Profile {
-	if found, ok := profile.Find(m.Profiles, name); ok {
-		return found
-	}
-	return profile.MLWorkspace
-}
-
-// profileFor chooses the profile of an image: the one asked for, else the catalogue's, else ML Lab's contract.
-func (m *Manager) profileFor(asked, image string) (string, error) {
-	if asked != "" {
-		if _, ok := profile.Find(m.Profiles, asked); !ok {
-			names := make([]string, len(m.Profiles))
-			for i, p := range m.Profiles {
-				names[i] = p.Name
-			}
-			return "", workspace.Invalid("profile", "There is no image profile %q. There are: %s.", asked, strings.Join(names, ", "))
-		}
-		return asked, nil
-	}
-	for _, offered := range m.Catalog {
-		if offered.Image == image && offered.Profile != "" {
-			return offered.Profile, nil
-		}
-	}
-	return profile.MLWorkspace.Name, nil
-}
-
-// ImageTitle is what people call an image: its name in the catalogue, else the reference itself.
-func (m *Manager) ImageTitle(image string) string {
-	for _, offered := range m.Catalog {
-		if offered.Image == image {
-			return offered.Name
-		}
-	}
-	return image
-}
-
 // Images tells which images are offered and whether they are here. It asks the engine.
 func (m *Manager) Images(ctx context.Context) ([]CatalogImage, []workspace.ImageState, error) {
-	refs := make([]string, len(m.Catalog))
-	for i, offered := range m.Catalog {
+	catalog := m.Settings().Catalog
+	refs := make([]string, len(catalog))
+	for i, offered := range catalog {
 		refs[i] = offered.Image
 	}
 	states, err := m.Options.Engine.Images(ctx, refs)
-	return m.Catalog, states, err
+	return catalog, states, err
 }

@@ -33,10 +33,16 @@ type lab struct {
 	engine *workspacetest.FakeEngine
 	store  *workspacetest.FakeStore
 	stop   func()
+	adjust func(*manager.Settings) // before the manager starts; nil = as they are
 }
 
 func newLab(t *testing.T) *lab {
-	l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore()}
+	return newLabWith(t, nil)
+}
+
+// newLabWith makes a lab whose settings are adjusted before its manager starts.
+func newLabWith(t *testing.T, adjust func(*manager.Settings)) *lab {
+	l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore(), adjust: adjust}
 	l.run()
 	return l
 }
@@ -46,16 +52,21 @@ func (l *lab) run() {
 	l.t.Helper()
 	impatient := profile.Minimal
 	impatient.Name, impatient.AnswerDeadline = "impatient", 50*time.Millisecond
-	l.runWith(manager.Options{
-		Engine: l.engine, Store: l.store, Namespace: "labtest",
-		Limits: quota.Limits{
+	settings := manager.Settings{
+		Policy: quota.Policy{Limits: quota.Limits{
 			CPUs: quota.Range[float64]{Default: 1, Max: 4}, MemoryMB: quota.Range[int64]{Default: 2000, Max: 8000},
 			Processes: quota.Range[int64]{Default: 4096}, VolumeMB: quota.Range[int64]{Default: 5000, Max: 50_000},
-			ContainerMB: quota.Range[int64]{Default: 5000, Max: 20_000},
-		},
+			ContainerMB: quota.Range[int64]{Default: 5000, Max: 20_000}, GPUs: quota.Range[int64]{Max: 8},
+		}},
 		Profiles: append(profile.Builtin(), impatient),
 		Catalog:  []manager.CatalogImage{{Name: "Good", Image: workspacetest.FakeGoodImage, Profile: "workspace-minimal"}},
-		Log:      slog.New(slog.NewTextHandler(l.t.Output(), nil)),
+	}
+	if l.adjust != nil {
+		l.adjust(&settings)
+	}
+	l.runWith(manager.Options{
+		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings,
+		Log: slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -26,6 +27,8 @@ type entry struct {
 	failures int           // of the present step, in a row
 	taken    int           // steps of this start without a rest
 	failing  string        // sentence of the last failure while taking down
+
+	waits    quota.Waiting // while it waits within the quotas: its place, and why
 
 	published *workspace.Workspace
 	route     Route // as published
@@ -60,6 +63,7 @@ func (m *Manager) insert(e *entry) {
 func (m *Manager) remove(e *entry) {
 	delete(m.entries, e.record.ID)
 	e.removed = true
+	m.index(e)
 	m.board.remove(e.record.Owner, e.record.ID)
 	m.board.announce(EventVolumes, e.record.Owner)
 	e.notifyWaiters()
@@ -71,6 +75,7 @@ func (m *Manager) publish(e *entry) {
 	if e.removed {
 		return // a worker that lets go must not bring it back
 	}
+	m.index(e)
 	view := m.view(e)
 	route := m.routeTo(e, view)
 	if e.published != nil && sameView(e.published, view) {
@@ -81,6 +86,24 @@ func (m *Manager) publish(e *entry) {
 	}
 	e.published, e.route = view, route
 	m.board.put(view, route)
+}
+
+// index keeps the lists of those that wait and that hold GPUs, and has them looked at whenever something has changed. The
+// caller holds the lock.
+func (m *Manager) index(e *entry) {
+	id := e.record.ID
+	keep := func(list map[workspace.ID]*entry, belongs bool) {
+		if belongs && !e.removed {
+			list[id] = e
+		} else {
+			delete(list, id)
+		}
+	}
+	keep(m.queued, !e.record.QueuedAt.IsZero())
+	keep(m.leased, e.record.Lease.Devices != "")
+	if len(m.queued)+len(m.leased) > 0 && !m.settling {
+		m.stir()
+	}
 }
 
 // waiter waits for something to become true of an entry.
@@ -111,8 +134,11 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view := &workspace.Workspace{Record: e.record}
 	view.Status, view.Phase, view.Reason, view.ReasonCode = workspace.Describe(workspace.Situation{
 		Record: e.record, Observed: e.observed, Ready: e.isReady(), Phase: e.phase,
+		Waits:      e.waits.Reason,
 		EngineDown: !m.engine.up, EngineReason: m.engine.reason,
 	})
+	view.Position = e.waits.Position
+	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
 		view.Reason = e.failing
@@ -125,7 +151,10 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 		view.Cancellable = view.Status == workspace.StatusPending
 	}
 	if view.Status == workspace.StatusRunning && knowsLimits(e.observed) && e.observed.Compute.ShmMB != e.record.Spec.Compute.ShmMB {
-		view.PendingRestart = []string{"shm"}
+		view.PendingRestart = append(view.PendingRestart, "shm")
+	}
+	if view.Status == workspace.StatusRunning && int64(len(e.record.Lease.List())) != e.record.Spec.Compute.GPUs {
+		view.PendingRestart = append(view.PendingRestart, "gpus")
 	}
 	view.StatusSince = m.statusSince(e, view.Status)
 	return view
@@ -151,6 +180,7 @@ func sameView(a, b *workspace.Workspace) bool {
 	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
 		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
 		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
+		a.Position == b.Position && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
 		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
 }
 
@@ -190,7 +220,7 @@ func (m *Manager) judge(e *entry) {
 	if e.now != nil && handlesContainer(e.now.step.Kind) {
 		return
 	}
-	if revived(e.record, e.observed) {
+	if revived(e.record, e.observed) && m.mayRevive(e) {
 		m.Log.Info("workspace started from outside", "id", e.record.ID)
 		e.record.Outcome, e.record.UpdatedAt = nil, m.Now()
 		e.steps = nil

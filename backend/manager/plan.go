@@ -111,6 +111,8 @@ func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, 
 		if observed != nil && alive(observed) {
 			p.add(workspace.StepStop, "the attempt has failed")
 		}
+	case !record.QueuedAt.IsZero():
+		p.takeDown(observed, "its start waits for its turn")
 	default:
 		p.bringUp(record, observed, ready)
 	}

@@ -134,7 +134,9 @@ func TestManager_AlwaysClearBindsOnlyWhoIsAsked(t *testing.T) {
 	l := newLab(t)
 	id := l.create("thesis", workspacetest.FakeGoodImage)
 	l.reach(id, workspace.StatusRunning)
-	l.Limits.AlwaysClearVolumeOnStop = true
+	settings := l.Settings()
+	settings.Policy.Limits.AlwaysClearVolumeOnStop = true
+	l.Configure(settings)
 	renamed, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{DisplayName: ptr("renamed")})
 	require.NoError(t, err)
 	require.False(t, renamed.Record.Spec.ClearVolumeOnStop)
@@ -273,7 +275,7 @@ func TestManager_WorkInWorkspacesDoesNotWaitForTheDisk(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, route.Endpoint)
 	require.True(t, l.Engine().Reachable)
-	require.Equal(t, int64(8000), l.EffectiveLimits().MemoryMB.Max)
+	require.Equal(t, int64(8000), l.LimitsFor(ada, "").MemoryMB.Max)
 	close(slow.goOn)
 	require.NoError(t, <-created)
 }

@@ -30,7 +30,7 @@ const (
 var errRedirected = errors.New("something else is wanted now")
 
 func (m *Manager) plan(e *entry) Plan {
-	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec.Profile))
+	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec))
 }
 
 // redirect follows a change of what should be: a step that is no longer wanted is cancelled. The caller holds the lock.
@@ -180,7 +180,7 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 	if start := startOf(e.record); e.stepsFor != start {
 		e.stepsFor, e.steps, e.done, e.failures, e.taken = start, nil, doneSteps{}, 0, 0
 		if e.record.Desired == workspace.DesiredRunning && e.record.Outcome == nil {
-			e.steps = newStepList(plan, m.profileOf(e.record.Spec.Profile))
+			e.steps = newStepList(plan, m.profileOf(e.record.Spec))
 		}
 	}
 	e.taken++
@@ -419,7 +419,7 @@ func (m *Manager) takePlace(ctx context.Context, e *entry, step workspace.Step, 
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if waits {
-				m.queued(e, step, position)
+				m.showTurn(e, step, position)
 			}
 		})
 		m.mu.Lock()
@@ -442,8 +442,8 @@ func (m *Manager) takePlace(ctx context.Context, e *entry, step workspace.Step, 
 	return nil
 }
 
-// queued shows a workspace's position among the starts that wait. The caller holds the lock.
-func (m *Manager) queued(e *entry, step workspace.Step, position int) {
+// showTurn shows a workspace's position among the starts that wait. The caller holds the lock.
+func (m *Manager) showTurn(e *entry, step workspace.Step, position int) {
 	e.phase = workspace.PhaseQueued
 	e.steps = e.steps.report(step.Kind, workspace.Progress{Detail: fmt.Sprintf("waits for its turn, position %d", position)})
 	m.publish(e)

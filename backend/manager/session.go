@@ -24,6 +24,7 @@ func (m *Manager) Run(ctx context.Context) {
 	m.mu.Unlock()
 	defer m.workers.Wait()
 	defer stop()
+	m.workers.Go(func() { m.keepQueue(ctx) })
 	for ctx.Err() == nil {
 		err := m.session(ctx)
 		if ctx.Err() != nil {
@@ -112,6 +113,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 		m.adoptUnknown(seen, snapshot.Volumes)
 	}
 	m.synced = true
+	defer m.stir()
 	m.engine.startedAt = snapshot.EngineStartedAt
 	var changed []*entry
 	for id, e := range m.entries {
@@ -160,7 +162,7 @@ func (m *Manager) adoptUnknown(seen map[workspace.ID]*workspace.Observed, volume
 		if err != nil {
 			profileName = observed.Profile // it was taken out of the configuration; profileOf finds another
 		}
-		spec := m.Limits.Complete(workspace.Spec{DisplayName: observed.DisplayName, Image: observed.Image, Profile: profileName})
+		spec := m.LimitsFor(observed.Owner, profileName).Complete(workspace.Spec{DisplayName: observed.DisplayName, Image: observed.Image, Profile: profileName})
 		spec.Compute.CPUs, spec.Compute.MemoryMB = observed.Compute.CPUs, observed.Compute.MemoryMB
 		record := workspace.Record{
 			ID: id, UID: observed.UID, Owner: observed.Owner, Spec: spec, Desired: workspace.DesiredRunning,

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/distribution/reference"
 
+	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -33,6 +35,10 @@ type CreateRequest struct {
 	Profile           string
 	CPUs              *float64
 	MemoryMB          *int64
+	ShmMB             *int64 // 0 = what goes with the memory
+	Processes         *int64
+	GPUs              *int64
+	Port              *int // where the IDE listens; 0 = where its profile says
 	VolumeMB          *int64
 	ContainerMB       *int64
 	IdleTimeout       *time.Duration
@@ -48,6 +54,10 @@ type UpdateRequest struct {
 	Profile           *string
 	CPUs              *float64
 	MemoryMB          *int64
+	ShmMB             *int64 // 0 = what goes with the memory
+	Processes         *int64
+	GPUs              *int64
+	Port              *int // where the IDE listens; 0 = where its profile says
 	VolumeMB          *int64
 	ContainerMB       *int64
 	IdleTimeout       *time.Duration
@@ -106,7 +116,7 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	if err := m.refuseWithoutEngine(); err != nil {
 		return nil, err
 	}
-	spec, err := m.newSpec(request)
+	spec, err := m.newSpec(owner, request)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +138,9 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	if err := m.chooseVolume(&record, request.Volume); err != nil {
 		return nil, err
 	}
+	if err := m.obey(&record, nil, m.admission(record, nil, true, !request.Stopped)); err != nil {
+		return nil, err
+	}
 	if err := m.Store.PutRecord(ctx, record); err != nil {
 		return nil, err
 	}
@@ -140,31 +153,32 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	return e.published, nil
 }
 
-func (m *Manager) newSpec(request CreateRequest) (workspace.Spec, error) {
-	limits := m.EffectiveLimits()
-	spec := workspace.Spec{
-		DisplayName: DefaultDisplayName,
-		IdleTimeout: limits.IdleTimeout.Default, ClearVolumeOnStop: request.ClearVolumeOnStop,
-	}
-	if len(m.Catalog) > 0 {
-		spec.Image = m.Catalog[0].Image
+func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec workspace.Spec, err error) {
+	spec = workspace.Spec{DisplayName: DefaultDisplayName, ClearVolumeOnStop: request.ClearVolumeOnStop}
+	if catalog := m.settings.Load().Catalog; len(catalog) > 0 {
+		spec.Image = catalog[0].Image
 	}
 	assign(&spec.DisplayName, request.DisplayName)
 	assign(&spec.Image, request.Image)
+	if spec.Profile, err = m.profileFor(request.Profile, spec.Image); err != nil {
+		return spec, err
+	}
+	limits := m.LimitsFor(owner, spec.Profile)
+	spec.IdleTimeout, spec.Compute.GPUs = limits.IdleTimeout.Default, limits.GPUs.Default
 	assign(&spec.Compute.CPUs, request.CPUs)
 	assign(&spec.Compute.MemoryMB, request.MemoryMB)
+	assign(&spec.AskedShmMB, request.ShmMB)
+	assign(&spec.Compute.Processes, request.Processes)
+	assign(&spec.Compute.GPUs, request.GPUs)
+	assign(&spec.Port, request.Port)
 	assign(&spec.Storage.VolumeMB, request.VolumeMB)
 	assign(&spec.Storage.ContainerMB, request.ContainerMB)
 	assign(&spec.IdleTimeout, request.IdleTimeout)
 	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
 		return spec, err
 	}
-	var err error
-	if spec.Profile, err = m.profileFor(request.Profile, spec.Image); err != nil {
-		return spec, err
-	}
 	spec = limits.Complete(spec)
-	return spec, m.checkSpec(spec, nil)
+	return spec, m.checkSpec(owner, spec, nil)
 }
 
 func assign[T any](field *T, value *T) {
@@ -185,7 +199,7 @@ func refuseZero(spec workspace.Spec, cpus *float64, memory *int64) error {
 }
 
 // checkSpec refuses a spec that breaks a rule or a limit; before is the one in force, nil at creation.
-func (m *Manager) checkSpec(spec workspace.Spec, before *workspace.Spec) error {
+func (m *Manager) checkSpec(owner workspace.Owner, spec workspace.Spec, before *workspace.Spec) error {
 	if err := workspace.CheckDisplayName(spec.DisplayName); err != nil {
 		return err
 	}
@@ -197,7 +211,10 @@ func (m *Manager) checkSpec(spec workspace.Spec, before *workspace.Spec) error {
 	if err := workspace.CheckIdleTimeout(spec.IdleTimeout); err != nil {
 		return err
 	}
-	return m.EffectiveLimits().Check(spec, before)
+	if spec.Port < 0 || spec.Port > math.MaxUint16 {
+		return workspace.Invalid("port", "%d is no port. Use 1 to %d, or 0 for the one of the image profile.", spec.Port, math.MaxUint16)
+	}
+	return m.LimitsFor(owner, spec.Profile).Check(spec, before)
 }
 
 func checkImage(image string) error {
@@ -298,40 +315,53 @@ func refuseDeleted(record *workspace.Record) error {
 	return nil
 }
 
-// startAnew asks for a new attempt, at which the size of /dev/shm follows the memory.
-func (m *Manager) startAnew(record *workspace.Record) {
-	record.Spec.Compute.ShmMB = m.Limits.ShmFor(record.Spec.Compute.MemoryMB)
+// startAnew asks for a new attempt. At a start the size of /dev/shm follows the memory, limits that were lowered are met,
+// and the quotas are asked: the attempt may have to wait. The caller holds the lock.
+func (m *Manager) startAnew(e *entry, record *workspace.Record) error {
+	limits := m.LimitsFor(record.Owner, record.Spec.Profile)
+	met, told := limits.Meet(record.Spec)
+	met.Compute.ShmMB = limits.ShmFor(met)
+	record.Spec = met
+	running := wantsToRun(*record) && record.QueuedAt.IsZero()
+	wasFull := record.NoticeCode == workspace.ReasonStorageFull
 	record.Desired, record.DeleteVolume = workspace.DesiredRunning, false
 	if _, there := m.volumes[record.Volume]; !there && record.Spec.ClearVolumeOnStop {
 		record.VolumeAdopted = false // what was adopted has been cleared, so there is nothing left to insist on
 	}
 	record.Attempt++
-	record.Outcome, record.Notice = nil, ""
+	record.Outcome, record.Notice, record.NoticeCode = nil, told, ""
+	record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}
+	if wasFull || e.full() {
+		record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)
+	}
+	d := m.admission(*record, e, false, true)
+	if d.Verdict == quota.Queued && running { // it is not ended for a place in the queue
+		d.Verdict = quota.Refused
+	}
+	return m.obey(record, e.observed, d)
 }
 
 // Start starts a workspace that is stopped or has ended. CodeWrongState when it runs or starts already (ML Lab's rule).
 func (m *Manager) Start(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
-	_, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+	_, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
 			return err
 		}
 		if record.Desired == workspace.DesiredRunning && record.Outcome == nil {
 			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q is running or starting already. Only one that is stopped can be started.", record.Spec.DisplayName)
 		}
-		m.startAnew(record)
-		return nil
+		return m.startAnew(e, record)
 	})
 	return err
 }
 
 // Restart replaces the container of a workspace, or starts it if it does not run. Its files stay.
 func (m *Manager) Restart(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
-	_, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+	_, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
 			return err
 		}
-		m.startAnew(record)
-		return nil
+		return m.startAnew(e, record)
 	})
 	return err
 }
@@ -343,8 +373,7 @@ func (m *Manager) Stop(ctx context.Context, caller Caller, owner workspace.Owner
 			return err
 		}
 		if record.Desired != workspace.DesiredStopped {
-			record.Desired, record.Outcome, record.Notice = workspace.DesiredStopped, nil, ""
-			record.DeleteVolume = record.Spec.ClearVolumeOnStop
+			stopRecord(record, "", "")
 		}
 		return nil
 	})
@@ -356,11 +385,18 @@ func (m *Manager) Stop(ctx context.Context, caller Caller, owner workspace.Owner
 	})
 }
 
+// stopRecord asks for the end of a workspace; notice says why, where it was not its owner who asked.
+func stopRecord(record *workspace.Record, code, notice string) {
+	record.Desired, record.Outcome, record.Notice, record.NoticeCode = workspace.DesiredStopped, nil, notice, code
+	record.QueuedAt, record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}, time.Time{}
+	record.DeleteVolume = record.Spec.ClearVolumeOnStop
+}
+
 // Delete removes a workspace and, only if asked, its files, and returns when it is gone. Without deleteVolume the volume
 // is kept and listed.
 func (m *Manager) Delete(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, deleteVolume bool) error {
 	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
-		record.Desired = workspace.DesiredDeleted
+		record.Desired, record.QueuedAt = workspace.DesiredDeleted, time.Time{}
 		record.DeleteVolume = record.DeleteVolume || deleteVolume
 		return nil
 	})
@@ -389,7 +425,12 @@ func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool
 
 // Update changes a workspace: CPUs and memory at once, the name at once, the image by an immediate restart if it runs.
 func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (*workspace.Workspace, error) {
-	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+	if request.MemoryMB != nil {
+		if err := m.refuseLessThanUsed(ctx, caller, owner, id, *request.MemoryMB); err != nil {
+			return nil, err
+		}
+	}
+	e, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
 			return err
 		}
@@ -397,7 +438,7 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 			return workspace.Invalid("storage.volume", "A workspace keeps its volume, here %s. To use another one, create a new workspace with it.", record.Volume)
 		}
 		before := record.Spec
-		after, err := m.updatedSpec(before, request)
+		after, err := m.updatedSpec(owner, before, request)
 		if err != nil {
 			return err
 		}
@@ -414,7 +455,15 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 			record.Attempt++ // the end of the present container is wanted, and says nothing of the next one
 		}
 		record.Spec = after
-		record.Notice = ""
+		record.Notice, record.NoticeCode = "", ""
+		waits := !record.QueuedAt.IsZero()
+		d := m.admission(*record, e, false, waits)
+		if waits {
+			return m.obey(record, e.observed, d)
+		}
+		if d.Verdict == quota.Refused {
+			return overQuota(d)
+		}
 		return nil
 	})
 	if err != nil {
@@ -425,19 +474,50 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 	return e.published, nil
 }
 
-func (m *Manager) updatedSpec(spec workspace.Spec, request UpdateRequest) (workspace.Spec, error) {
+// refuseLessThanUsed refuses a memory limit below what a running workspace uses now: the kernel would kill something in
+// it, or refuse.
+func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, memoryMB int64) error {
+	view, err := m.Get(caller, owner, id)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	handle := ""
+	if e := m.entries[id]; e != nil && e.observed != nil && alive(e.observed) && memoryMB < e.observed.Compute.MemoryMB {
+		handle = e.observed.Handle
+	}
+	m.mu.Unlock()
+	if handle == "" {
+		return nil
+	}
+	stats, err := m.Options.Engine.Stats(ctx, []string{handle})
+	if err != nil || len(stats) == 0 {
+		return err // one that has ended meanwhile uses nothing
+	}
+	const mebibyte = 1 << 20
+	if used := (stats[0].MemoryBytes + mebibyte - 1) / mebibyte; used > memoryMB {
+		refused := workspace.Errorf(workspace.CodeConflict, "%q uses %s of memory now, so it cannot be lowered to %s while it runs.",
+			view.Record.Spec.DisplayName, quota.FormatMB(used), quota.FormatMB(memoryMB))
+		refused.Field, refused.Hint = "compute.memory", "Close notebooks or stop it first."
+		return refused
+	}
+	return nil
+}
+
+func (m *Manager) updatedSpec(owner workspace.Owner, spec workspace.Spec, request UpdateRequest) (workspace.Spec, error) {
 	before := spec
 	assign(&spec.DisplayName, request.DisplayName)
 	assign(&spec.Image, request.Image)
 	assign(&spec.Compute.CPUs, request.CPUs)
 	assign(&spec.Compute.MemoryMB, request.MemoryMB)
+	assign(&spec.AskedShmMB, request.ShmMB)
+	assign(&spec.Compute.Processes, request.Processes)
+	assign(&spec.Compute.GPUs, request.GPUs)
+	assign(&spec.Port, request.Port)
 	assign(&spec.Storage.VolumeMB, request.VolumeMB)
 	assign(&spec.Storage.ContainerMB, request.ContainerMB)
 	assign(&spec.IdleTimeout, request.IdleTimeout)
 	assign(&spec.ClearVolumeOnStop, request.ClearVolumeOnStop)
-	if request.ClearVolumeOnStop != nil && m.Limits.AlwaysClearVolumeOnStop {
-		spec.ClearVolumeOnStop = true // not unasked: a rename must not cost the files of who was there before the rule
-	}
 	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
 		return spec, err
 	}
@@ -449,10 +529,14 @@ func (m *Manager) updatedSpec(spec workspace.Spec, request UpdateRequest) (works
 			return spec, err
 		}
 	}
-	if spec.Compute.MemoryMB != before.Compute.MemoryMB {
-		spec.Compute.ShmMB = m.Limits.ShmFor(spec.Compute.MemoryMB)
+	limits := m.LimitsFor(owner, spec.Profile)
+	if request.ClearVolumeOnStop != nil && limits.AlwaysClearVolumeOnStop {
+		spec.ClearVolumeOnStop = true // not unasked: a rename must not cost the files of who was there before the rule
 	}
-	return spec, m.checkSpec(spec, &before)
+	if spec.Compute.MemoryMB != before.Compute.MemoryMB || spec.AskedShmMB != before.AskedShmMB {
+		spec.Compute.ShmMB = limits.ShmFor(spec)
+	}
+	return spec, m.checkSpec(owner, spec, &before)
 }
 
 // Logs writes the last lines of a workspace's container and, with follow, what comes. Without a container it writes what
@@ -508,7 +592,7 @@ func (m *Manager) Route(id workspace.ID) (Route, error) {
 
 // routeTo computes the route to a workspace as it is shown. The caller holds the lock.
 func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
-	prof := m.profileOf(e.record.Spec.Profile)
+	prof := m.profileOf(e.record.Spec)
 	route := Route{Workspace: view, AccessPath: prof.AccessPath(e.record.Owner, e.record.ID)}
 	// While the engine is away its containers usually go on: who works in one is not thrown out.
 	away := view.Status == workspace.StatusUnknown && e.isReady()
@@ -524,5 +608,5 @@ func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 
 // AccessPath is the path under which a workspace is reached.
 func (m *Manager) AccessPath(view *workspace.Workspace) string {
-	return m.profileOf(view.Record.Spec.Profile).AccessPath(view.Record.Owner, view.Record.ID)
+	return m.profileOf(view.Record.Spec).AccessPath(view.Record.Owner, view.Record.ID)
 }

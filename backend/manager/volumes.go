@@ -187,7 +187,7 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	m.mu.Lock()
 	volume, there := m.volumes[name]
 	var helpers []string
-	for _, offered := range m.Catalog {
+	for _, offered := range m.settings.Load().Catalog {
 		helpers = append(helpers, offered.Image)
 	}
 	if user := m.userOf(name); user != "" {

@@ -46,49 +46,57 @@ type Limits struct {
 const (
 	MinCPUs     = 0.01 // Docker refuses less
 	MinMemoryMB = 6    // Docker refuses less
+	// MinProcesses is what an IDE does not start with less than.
+	MinProcesses = 16
 )
 
 // CapToHost lowers every maximum (and default) to what the host has, so that nothing is offered that cannot be had.
-// A host that says nothing of itself (zero) lowers nothing.
-func (l Limits) CapToHost(cpus int, memoryMB int64) Limits {
+// A host that says nothing of its processors or its memory (zero) lowers nothing.
+func (l Limits) CapToHost(cpus int, memoryMB int64, gpus int) Limits {
 	if cpus > 0 {
 		l.CPUs = capRange(l.CPUs, float64(cpus))
 	}
 	if memoryMB > 0 {
 		l.MemoryMB = capRange(l.MemoryMB, memoryMB)
 	}
+	if l.GPUs = capRange(l.GPUs, min(l.GPUs.Max, int64(gpus))); l.GPUs.Max == 0 {
+		l.GPUs = Range[int64]{}
+	}
 	return l
 }
 
-func capRange[T float64 | int64](r Range[T], most T) Range[T] {
+func capRange[T Amount](r Range[T], most T) Range[T] {
 	if r.Max == 0 || r.Max > most {
 		r.Max = most
 	}
 	return r.agreeing()
 }
 
-// Complete fills what a spec leaves open (zero values) with the defaults: CPUs, memory, shm, processes and sizes.
-// The idle timeout is not touched, because zero means never.
+// Complete fills what a spec leaves open (zero values) with the defaults. The idle timeout and the GPUs are not touched,
+// because zero says something there.
 func (l Limits) Complete(spec workspace.Spec) workspace.Spec {
 	fill(&spec.Compute.CPUs, l.CPUs.Default)
 	fill(&spec.Compute.MemoryMB, l.MemoryMB.Default)
 	fill(&spec.Compute.Processes, l.Processes.Default)
 	fill(&spec.Storage.VolumeMB, l.VolumeMB.Default)
 	fill(&spec.Storage.ContainerMB, l.ContainerMB.Default)
-	spec.Compute.ShmMB = l.ShmFor(spec.Compute.MemoryMB)
+	spec.Compute.ShmMB = l.ShmFor(spec)
 	if l.AlwaysClearVolumeOnStop {
 		spec.ClearVolumeOnStop = true
 	}
 	return spec
 }
 
-// ShmFor is the size of /dev/shm that goes with a memory limit: the configured one, else half of the memory, because
-// Docker's 64 MB break data loaders.
-func (l Limits) ShmFor(memoryMB int64) int64 {
-	if l.ShmMB.Default > 0 {
-		return min(l.ShmMB.Default, memoryMB)
+// ShmFor is the size of /dev/shm of a spec: what was asked for, else the configured one, else half of the memory, because
+// Docker's 64 MB break data loaders. What is in there is memory, so more than that makes no sense.
+func (l Limits) ShmFor(spec workspace.Spec) int64 {
+	switch {
+	case spec.AskedShmMB > 0:
+		return min(spec.AskedShmMB, spec.Compute.MemoryMB)
+	case l.ShmMB.Default > 0:
+		return min(l.ShmMB.Default, spec.Compute.MemoryMB)
 	}
-	return max(1, memoryMB/2)
+	return max(1, spec.Compute.MemoryMB/2)
 }
 
 func fill[T comparable](field *T, value T) {
@@ -98,35 +106,155 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
+// bounded is one limit as it applies to a spec.
+type bounded struct {
+	field string // path of the input
+	name  string // as people say it
+	same  func(a, b *workspace.Spec) bool
+	check func(spec *workspace.Spec) error
+	clamp func(spec *workspace.Spec)
+}
+
+func limit[T Amount](field, what string, least T, r Range[T], format func(T) string, in func(*workspace.Spec) *T) bounded {
+	return bounded{
+		field: field, name: what,
+		same:  func(a, b *workspace.Spec) bool { return *in(a) == *in(b) },
+		check: func(spec *workspace.Spec) error { return checkRange(field, what, *in(spec), least, r, format) },
+		clamp: func(spec *workspace.Spec) {
+			if value := in(spec); r.Max > 0 && *value > r.Max {
+				*value = r.Max
+			}
+		},
+	}
+}
+
+// all lists the limits in the order in which they are told.
+func (l Limits) all() []bounded {
+	shm := l.ShmMB
+	shm.Choices = append(slices.Clone(shm.Choices), zeroIfAny(shm.Choices)...) // to ask for none is always right
+	gpus := limit("compute.gpus", "GPUs", 0, l.GPUs, formatCount, func(s *workspace.Spec) *int64 { return &s.Compute.GPUs })
+	if l.GPUs.Max == 0 {
+		gpus.check = func(spec *workspace.Spec) error {
+			if spec.Compute.GPUs != 0 {
+				return workspace.Invalid("compute.gpus", "%d GPUs cannot be had: none are given out here.", spec.Compute.GPUs)
+			}
+			return nil
+		}
+		gpus.clamp = func(spec *workspace.Spec) { spec.Compute.GPUs = 0 }
+	}
+	idle := limit("idle_timeout", "of idle time", 0, l.IdleTimeout, formatDuration, func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
+	if check, clamp := idle.check, idle.clamp; l.boundsIdle() {
+		idle.check = func(spec *workspace.Spec) error {
+			if spec.IdleTimeout == 0 {
+				return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", formatDuration(l.IdleTimeout.Max))
+			}
+			return check(spec)
+		}
+		idle.clamp = func(spec *workspace.Spec) {
+			if clamp(spec); spec.IdleTimeout == 0 {
+				spec.IdleTimeout = l.IdleTimeout.Max
+			}
+		}
+	}
+	return []bounded{
+		limit("compute.cpus", "CPUs", MinCPUs, l.CPUs, formatCPUs, func(s *workspace.Spec) *float64 { return &s.Compute.CPUs }),
+		limit("compute.memory", "of memory", MinMemoryMB, l.MemoryMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Compute.MemoryMB }),
+		limit("compute.shm", "of shared memory", 0, shm, FormatMB, func(s *workspace.Spec) *int64 { return &s.AskedShmMB }),
+		limit("compute.processes", "processes", MinProcesses, l.Processes, formatCount, func(s *workspace.Spec) *int64 { return &s.Compute.Processes }),
+		gpus,
+		limit("storage.volume_size", "of files", 1, l.VolumeMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Storage.VolumeMB }),
+		limit("storage.container_size", "of container", 1, l.ContainerMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Storage.ContainerMB }),
+		idle,
+	}
+}
+
+func zeroIfAny[T Amount](choices []T) []T {
+	if len(choices) == 0 {
+		return nil
+	}
+	return make([]T, 1)
+}
+
+// boundsIdle reports whether "never" is too long an idle timeout.
+func (l Limits) boundsIdle() bool {
+	return l.IdleTimeout.Max > 0 && !slices.Contains(l.IdleTimeout.Choices, 0)
+}
+
 // Check refuses a complete spec that breaks a limit, with a CodeInvalid error that names the field, what was asked and
 // what is allowed. before is the spec in force (nil at creation): values that do not change are not checked again, so
 // that a lowered limit never makes an existing workspace impossible to change.
 func (l Limits) Check(spec workspace.Spec, before *workspace.Spec) error {
-	same := func(get func(workspace.Spec) any) bool { return before != nil && get(*before) == get(spec) }
-	if !same(func(s workspace.Spec) any { return s.Compute.CPUs }) {
-		if err := checkRange("compute.cpus", "CPUs", spec.Compute.CPUs, MinCPUs, l.CPUs, formatCPUs); err != nil {
+	for _, one := range l.all() {
+		if before != nil && one.same(before, &spec) {
+			continue
+		}
+		if err := one.check(&spec); err != nil {
 			return err
 		}
 	}
-	if !same(func(s workspace.Spec) any { return s.Compute.MemoryMB }) {
-		if err := checkRange("compute.memory", "of memory", spec.Compute.MemoryMB, MinMemoryMB, l.MemoryMB, FormatMB); err != nil {
-			return err
-		}
-	}
-	if !same(func(s workspace.Spec) any { return s.Storage.VolumeMB }) {
-		if err := checkRange("storage.volume_size", "of files", spec.Storage.VolumeMB, 1, l.VolumeMB, FormatMB); err != nil {
-			return err
-		}
-	}
-	if !same(func(s workspace.Spec) any { return s.Storage.ContainerMB }) {
-		if err := checkRange("storage.container_size", "of container", spec.Storage.ContainerMB, 1, l.ContainerMB, FormatMB); err != nil {
-			return err
-		}
-	}
-	if !same(func(s workspace.Spec) any { return s.IdleTimeout }) {
-		return checkRange("idle_timeout", "of idle time", spec.IdleTimeout, 0, l.IdleTimeout, formatDuration)
+	if spec.AskedShmMB > spec.Compute.MemoryMB && (before == nil || before.AskedShmMB != spec.AskedShmMB) {
+		return workspace.Invalid("compute.shm", "%s of shared memory are more than the memory, %s: what is in there counts as memory.",
+			FormatMB(spec.AskedShmMB), FormatMB(spec.Compute.MemoryMB))
 	}
 	return nil
+}
+
+// Above lists the fields of a spec that are more than is allowed now, because a limit was lowered after it was made.
+func (l Limits) Above(spec workspace.Spec) (fields []string) {
+	for _, one := range l.all() {
+		if lowered := spec; !one.met(&lowered) {
+			fields = append(fields, one.field)
+		}
+	}
+	return fields
+}
+
+// met lowers what is more than allowed, and reports whether nothing was.
+func (b bounded) met(spec *workspace.Spec) bool {
+	before := *spec
+	b.clamp(spec)
+	return b.same(&before, spec)
+}
+
+// Meet lowers what is more than is allowed now, and says what became of it; "" when nothing was.
+func (l Limits) Meet(spec workspace.Spec) (met workspace.Spec, told string) {
+	var changes []string
+	met = spec
+	for _, one := range l.all() {
+		before := met
+		if !one.met(&met) {
+			changes = append(changes, fmt.Sprintf("%s instead of %s", describe(one.field, &met), describe(one.field, &before)))
+		}
+	}
+	if len(changes) == 0 {
+		return spec, ""
+	}
+	met.Compute.ShmMB = l.ShmFor(met)
+	return met, "The limits have been lowered since: it now has " + strings.Join(changes, ", ") + "."
+}
+
+// describe writes the value of a field as people do.
+func describe(field string, spec *workspace.Spec) string {
+	switch field {
+	case "compute.cpus":
+		return plural(formatCPUs(spec.Compute.CPUs), "CPU")
+	case "compute.memory":
+		return FormatMB(spec.Compute.MemoryMB) + " of memory"
+	case "compute.shm":
+		return FormatMB(spec.AskedShmMB) + " of shared memory"
+	case "compute.processes":
+		return formatCount(spec.Compute.Processes) + " processes"
+	case "compute.gpus":
+		return plural(formatCount(spec.Compute.GPUs), "GPU")
+	case "storage.volume_size":
+		return FormatMB(spec.Storage.VolumeMB) + " of files"
+	case "storage.container_size":
+		return FormatMB(spec.Storage.ContainerMB) + " of container"
+	}
+	if spec.IdleTimeout == 0 {
+		return "no idle timeout"
+	}
+	return "an idle timeout of " + formatDuration(spec.IdleTimeout)
 }
 
 func checkRange[T Amount](field, what string, value, least T, r Range[T], format func(T) string) error {
@@ -151,6 +279,8 @@ func formatCPUs(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
+
+func formatCount(n int64) string { return strconv.FormatInt(n, 10) }
 
 // formatDuration writes a duration as people do: "1 h 30 min".
 func formatDuration(d time.Duration) string {

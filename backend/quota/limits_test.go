@@ -72,10 +72,65 @@ func TestLimits_CheckLeavesAloneWhatDoesNotChange(t *testing.T) {
 func TestLimits_CapToHost(t *testing.T) {
 	limits := sample()
 	limits.CPUs.Choices = []float64{1, 2, 4}
-	capped := limits.CapToHost(2, 1000)
+	capped := limits.CapToHost(2, 1000, 1)
 	require.Equal(t, Range[float64]{Default: 1, Max: 2, Choices: []float64{1, 2}}, capped.CPUs)
 	require.Equal(t, int64(1000), capped.MemoryMB.Max)
 	require.Equal(t, int64(1000), capped.MemoryMB.Default)
 	require.Equal(t, []float64{1, 2, 4}, limits.CPUs.Choices, "the configured limits stay as they are")
-	require.Equal(t, limits.MemoryMB, limits.CapToHost(0, 0).MemoryMB, "an unknown host caps nothing")
+	require.Equal(t, limits.MemoryMB, limits.CapToHost(0, 0, 0).MemoryMB, "an unknown host caps nothing")
+}
+
+func TestLimits_GPUs(t *testing.T) {
+	limits := sample()
+	spec := limits.Complete(workspace.Spec{Compute: workspace.Compute{GPUs: 1}})
+	require.ErrorContains(t, limits.Check(spec, nil), "none are given out here")
+	limits.GPUs = Range[int64]{Default: 1, Max: 4}
+	require.NoError(t, limits.Check(spec, nil))
+	require.Equal(t, Range[int64]{Default: 1, Max: 2}, limits.CapToHost(8, 8000, 2).GPUs)
+	require.Equal(t, Range[int64]{}, limits.CapToHost(8, 8000, 0).GPUs, "a machine without GPUs gives none")
+}
+
+func TestLimits_SharedMemory(t *testing.T) {
+	limits := sample()
+	limits.ShmMB.Max = 3000
+	for _, c := range []struct{ asked, memory, configured, want int64 }{
+		{0, 4000, 0, 2000}, {0, 4000, 500, 500}, {1000, 4000, 500, 1000}, {0, 300, 500, 300},
+	} {
+		limits.ShmMB.Default = c.configured
+		spec := limits.Complete(workspace.Spec{AskedShmMB: c.asked, Compute: workspace.Compute{MemoryMB: c.memory}})
+		require.Equal(t, c.want, spec.Compute.ShmMB, "%+v", c)
+		require.NoError(t, limits.Check(spec, nil))
+	}
+	spec := limits.Complete(workspace.Spec{AskedShmMB: 2500})
+	require.ErrorContains(t, limits.Check(spec, nil), "more than the memory, 2 GB")
+	spec.AskedShmMB = 3500
+	require.ErrorContains(t, limits.Check(spec, nil), "more than the 3 GB allowed")
+}
+
+func TestLimits_NeverIsLongerThanAnyMaximum(t *testing.T) {
+	policy := Policy{Limits: sample()}
+	policy.Limits.IdleTimeout = Range[time.Duration]{Max: 4 * time.Hour}
+	limits := policy.LimitsFor("ada0", "")
+	require.Equal(t, 4*time.Hour, limits.IdleTimeout.Default)
+	spec := limits.Complete(workspace.Spec{})
+	require.ErrorContains(t, limits.Check(spec, nil), "4 h at most")
+	spec.IdleTimeout = time.Hour
+	require.NoError(t, limits.Check(spec, nil))
+	policy.Limits.IdleTimeout.Choices = []time.Duration{0, time.Hour}
+	require.Zero(t, policy.LimitsFor("ada0", "").IdleTimeout.Default)
+}
+
+func TestLimits_LoweredOnesAreMetAtTheNextStart(t *testing.T) {
+	limits := sample()
+	spec := limits.Complete(workspace.Spec{Compute: workspace.Compute{CPUs: 4, MemoryMB: 8000}})
+	require.Empty(t, limits.Above(spec))
+	met, told := limits.Meet(spec)
+	require.Equal(t, spec, met)
+	require.Empty(t, told)
+	limits.MemoryMB.Max, limits.CPUs.Max, limits.IdleTimeout = 3000, 1, Range[time.Duration]{Max: time.Hour}
+	require.Equal(t, []string{"compute.cpus", "compute.memory", "idle_timeout"}, limits.Above(spec))
+	met, told = limits.Meet(spec)
+	require.Equal(t, "The limits have been lowered since: it now has 1 CPU instead of 4 CPUs, 3 GB of memory instead of 8 GB of memory, an idle timeout of 1 h instead of no idle timeout.", told)
+	require.Equal(t, int64(1500), met.Compute.ShmMB)
+	require.Empty(t, limits.Above(met))
 }

@@ -58,6 +58,9 @@ func (p Policy) LimitsFor(user workspace.Owner, profile string) Limits {
 	for _, i := range p.Fitting(user, profile) {
 		limits = p.Overrides[i].Limits.Apply(limits)
 	}
+	if limits.IdleTimeout.Default == 0 && limits.boundsIdle() {
+		limits.IdleTimeout.Default = limits.IdleTimeout.Max // never is no default where it is not allowed
+	}
 	return limits
 }
 

@@ -100,3 +100,15 @@ type SumsPatch struct {
 	GPUs       *int64
 	OnExceed   *OnExceed
 }
+
+// BoundsStorage reports whether anybody's storage is bounded, so that whoever adds it up can leave it be otherwise.
+func (p Policy) BoundsStorage() bool {
+	bounds := p.User.StorageMB > 0
+	for _, group := range p.Groups {
+		bounds = bounds || group.Quota.StorageMB > 0
+	}
+	for _, o := range p.Overrides {
+		bounds = bounds || (o.Quota.StorageMB != nil && *o.Quota.StorageMB > 0)
+	}
+	return bounds
+}

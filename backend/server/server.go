@@ -17,6 +17,7 @@ import (
 	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/config"
 	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -99,12 +100,13 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 	}
 	catalog := make([]manager.CatalogImage, len(settings.Images))
 	for i, offered := range settings.Images {
-		catalog[i] = manager.CatalogImage(offered)
+		catalog[i] = manager.CatalogImage{Name: offered.Name, Image: offered.Image, Profile: offered.Profile, Description: offered.Description}
 	}
 	var err error
 	s.Manager, err = manager.New(ctx, manager.Options{
 		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
-		Limits: settings.Limits, Profiles: settings.Profiles, Catalog: catalog, Log: options.Log,
+		Settings: manager.Settings{Policy: quota.Policy{Limits: settings.Limits}, Profiles: settings.Profiles, Catalog: catalog},
+		Log:      options.Log,
 	})
 	return err
 }

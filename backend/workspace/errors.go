@@ -16,6 +16,7 @@ const (
 	CodeForbidden       Code = "forbidden"       // the caller may not do this
 	CodeNotFound        Code = "not_found"       // there is no such thing
 	CodeConflict        Code = "conflict"        // it clashes with something that exists
+	CodeOverQuota       Code = "over_quota"      // it does not fit within a quota; the message has the numbers
 	CodeUnavailable     Code = "unavailable"     // the engine does not answer; trying again later can help
 	CodeStorageFull     Code = "storage_full"    // the state could not be written because the disk is full
 	CodeImageMissing    Code = "image_missing"   // the image exists neither here nor in its registry

@@ -21,6 +21,7 @@ type Spec struct {
 	Profile           string        `json:"profile"`        // ProfileAuto until its image has been looked at
 	Port              int           `json:"port,omitempty"` // where the IDE listens; 0 = where the profile says
 	Compute           Compute       `json:"compute"`
+	AskedShmMB        int64         `json:"asked_shm_mb,omitempty"` // 0 = what goes with the memory; see Compute.ShmMB
 	Storage           Storage       `json:"storage"`
 	IdleTimeout       time.Duration `json:"idle_timeout"` // 0 = never
 	ClearVolumeOnStop bool          `json:"clear_volume_on_stop"`

@@ -60,6 +60,7 @@ type Situation struct {
 	Observed *Observed // nil: no container
 	Ready    bool      // the IDE of this very container has answered
 	Phase    string    // kind of the step being executed, or PhaseQueued; "" when nothing is
+	Waits    string // while its start waits within the quotas: why; "" = not known yet
 	// EngineDown is set while the engine does not answer; EngineReason then says why.
 	EngineDown   bool
 	EngineReason string
@@ -77,6 +78,8 @@ type Workspace struct {
 	PendingRestart []string       // fields that were changed and act from the next start on
 	Steps          []StepProgress // of the start that goes on or failed; nil otherwise
 	Cancellable    bool
+	Position       int      // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
+	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64 // grows with every published change of any workspace
 }
 
@@ -97,14 +100,20 @@ func Describe(s Situation) (status Status, phase, reason, code string) {
 		if record.DeleteVolume {
 			return StatusTerminating, s.Phase, "Clearing its files, as was asked for every stop.", ""
 		}
-		return StatusStopped, "", record.Notice, ""
+		return StatusStopped, "", record.Notice, record.NoticeCode
 	}
 	if outcome := record.Outcome; outcome != nil {
 		return outcome.Status, "", outcome.Reason, outcome.Code
 	}
 	if observed != nil && observed.State == ContainerRunning && s.Ready &&
 		observed.Attempt == record.Attempt && (s.Phase == "" || s.Phase == string(StepResize) || s.Phase == string(StepImage)) {
-		return StatusRunning, s.Phase, record.Notice, ""
+		return StatusRunning, s.Phase, record.Notice, record.NoticeCode
+	}
+	if !record.QueuedAt.IsZero() && observed == nil {
+		if s.Waits == "" {
+			return StatusPending, PhaseQueued, pendingReason(PhaseQueued), ReasonOverQuota
+		}
+		return StatusPending, PhaseQueued, s.Waits, ReasonOverQuota
 	}
 	return StatusPending, s.Phase, pendingReason(s.Phase), ""
 }

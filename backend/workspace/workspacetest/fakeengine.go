@@ -138,6 +138,37 @@ func (f *FakeEngine) EndByHand(id workspace.ID, signal string) {
 	}
 }
 
+// StartByHand starts the ended container of a workspace as somebody else would.
+func (f *FakeEngine) StartByHand(id workspace.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, there := f.containers[id]; there && c.observed.State == workspace.ContainerExited {
+		_, _ = f.start(workspace.Deployment{ID: id}) // the container is there
+	}
+}
+
+// Running returns the containers that run.
+func (f *FakeEngine) Running() (running []workspace.Observed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.containers {
+		if c.observed.State == workspace.ContainerRunning {
+			running = append(running, c.observed)
+		}
+	}
+	return running
+}
+
+// State returns the state of a workspace's container, "" when there is none.
+func (f *FakeEngine) State(id workspace.ID) workspace.ContainerState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, there := f.containers[id]; there {
+		return c.observed.State
+	}
+	return ""
+}
+
 // RunOutOfMemory ends a container as the kernel does.
 func (f *FakeEngine) RunOutOfMemory(id workspace.ID) {
 	f.mu.Lock()
