@@ -219,6 +219,7 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 		Fingerprint:   fingerprint(record),
 		Image:         record.Spec.Image,
 		Profile:       record.Spec.Profile,
+		Args:          prof.Arguments(record.Owner, record.ID),
 		Compute:       record.Spec.Compute,
 		Volume:        record.Volume,
 		VolumeAdopted: record.VolumeAdopted,

@@ -30,7 +30,7 @@ const (
 var errRedirected = errors.New("something else is wanted now")
 
 func (m *Manager) plan(e *entry) Plan {
-	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec.Profile))
+	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec.Profile).WithPort(e.record.Spec.Port))
 }
 
 // redirect follows a change of what should be: a step that is no longer wanted is cancelled. The caller holds the lock.

@@ -508,7 +508,7 @@ func (m *Manager) Route(id workspace.ID) (Route, error) {
 
 // routeTo computes the route to a workspace as it is shown. The caller holds the lock.
 func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
-	prof := m.profileOf(e.record.Spec.Profile)
+	prof := m.profileOf(e.record.Spec.Profile).WithPort(e.record.Spec.Port)
 	route := Route{Workspace: view, AccessPath: prof.AccessPath(e.record.Owner, e.record.ID)}
 	// While the engine is away its containers usually go on: who works in one is not thrown out.
 	away := view.Status == workspace.StatusUnknown && e.isReady()
@@ -524,5 +524,5 @@ func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 
 // AccessPath is the path under which a workspace is reached.
 func (m *Manager) AccessPath(view *workspace.Workspace) string {
-	return m.profileOf(view.Record.Spec.Profile).AccessPath(view.Record.Owner, view.Record.ID)
+	return m.profileOf(view.Record.Spec.Profile).WithPort(view.Record.Spec.Port).AccessPath(view.Record.Owner, view.Record.ID)
 }
