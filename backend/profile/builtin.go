@@ -65,7 +65,7 @@ var VSCode = Profile{
 	MountPath:         "/workspace",
 	HealthPath:        "/healthz",
 	Activity:          Activity{QuietFrame: 64},
-	Env:               map[string]string{},
+	Env:               map[string]string{"WORKSPACE_PORT": "{port}"},
 	SecretEnv:         []string{"HASHED_PASSWORD"},
 	SecretHeaderName:  "Cookie",
 	SecretHeaderValue: "code-server-session={secret}",
@@ -81,7 +81,7 @@ var VSCode = Profile{
 var CodeServer = func() Profile {
 	p := VSCode
 	p.Name, p.Title = "code-server", "VS Code (code-server)"
-	p.MountPath = "/home/coder"
+	p.MountPath, p.Env = "/home/coder", map[string]string{}
 	p.AnswerDeadline = 3 * time.Minute
 	return p
 }()
