@@ -49,7 +49,7 @@ func packages(t *testing.T) []goPackage {
 // other.
 var mayImport = map[string][]string{
 	"":                                {"backend/api", "backend/config", "backend/manager", "backend/server", "backend/workspace", "frontend"},
-	"backend/server":                  {"backend/access", "backend/api", "backend/auth", "backend/config", "backend/engine/docker", "backend/manager", "backend/store/sqlite", "backend/workspace", "build/images"},
+	"backend/server":                  {"backend/access", "backend/api", "backend/auth", "backend/config", "backend/engine/docker", "backend/manager", "backend/quota", "backend/store/sqlite", "backend/workspace", "build/images"},
 	"backend/api":                     {"backend/manager", "backend/profile", "backend/quota", "backend/workspace"},
 	"backend/access":                  {"backend/workspace"},
 	"backend/auth":                    {"backend/workspace"},

@@ -160,7 +160,7 @@ func TestFile_Wrong(t *testing.T) {
 		"[[image]]\nname = \"A\"":                                                        `:1: image[0].image is missing; it must be the name of an image, such as "lab-workspace-minimal:latest"`,
 		"[[image]]\nimage = \"a\"":                                                       `:1: image[0].name is missing; it must be a text of 1 to 500 characters`,
 		"[[image]]\nname = \"A\"\nimage = \"a b\"":                                       `:3: image[0].image is "a b"; it must be the name of an image`,
-		"[[image]]\nname = \"A\"\nimage = \"a\"\nprofile = \"none\"":                     `:4: image "A" has the profile "none", which is not there; it must be "workspace-minimal" or "ml-workspace"`,
+		"[[image]]\nname = \"A\"\nimage = \"a\"\nprofile = \"none\"":                     `:4: image "A" has the profile "none", which is not there; it must be "workspace-minimal" or "ml-workspace" or "workspace-vscode" or`,
 		"[[image]]\nname = \"A\"\nimage = \"a\"\n[[image]]\nname = \"A\"\nimage = \"b\"": `:4: image[1] has the name or the image of an earlier one; each must be there once`,
 		"[[image]]\nname = \"A\"\nimage = \"a\"\n[[image]]\nname = \"B\"\nimgae = \"b\"": `:6: there is no key image[1].imgae; did you mean image[1].image?`,
 		"image = []":    `:1: image is []; it must be a list with an image at least`,
@@ -245,7 +245,8 @@ func TestFile_Profiles(t *testing.T) {
 		secret_header_name = "Authorization"
 		secret_header_value = "Bearer {secret}"
 	`)
-	require.Len(t, loaded.Config.Profiles, 3)
+	builtin := len(profile.Builtin())
+	require.Len(t, loaded.Config.Profiles, builtin+1)
 	changed := profile.MLWorkspace
 	changed.AnswerDeadline, changed.Env = 10*time.Minute, map[string]string{"LANG": "C.UTF-8"}
 	require.Equal(t, profile.Minimal, loaded.Config.Profiles[0])
@@ -253,7 +254,7 @@ func TestFile_Profiles(t *testing.T) {
 	require.Equal(t, profile.Profile{
 		Name: "code", Title: "Code", Port: 8443, MountPath: "/home/coder", HealthPath: "/", Env: map[string]string{},
 		SecretHeaderName: "Authorization", SecretHeaderValue: "Bearer {secret}", AnswerDeadline: time.Minute, StopGrace: 10 * time.Second,
-	}, loaded.Config.Profiles[2])
+	}, loaded.Config.Profiles[builtin])
 	require.Equal(t, "default", loaded.Origin("profile[1].port"))
 	require.Equal(t, loaded.File+":4", loaded.Origin("profile[1].answer_deadline"))
 	require.NotEqual(t, changed.Env, profile.Builtin()[1].Env, "the built-in profiles stay as they are")

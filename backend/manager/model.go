@@ -80,7 +80,7 @@ func (m *Manager) publish(e *entry) {
 	route := m.routeTo(e, view)
 	if e.published != nil && sameView(e.published, view) {
 		route.Workspace = e.published
-		if route == e.route {
+		if sameRoute(route, e.route) {
 			return
 		}
 	}

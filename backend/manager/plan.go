@@ -221,6 +221,7 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 		Fingerprint:   fingerprint(record),
 		Image:         record.Spec.Image,
 		Profile:       record.Spec.Profile,
+		Args:          prof.Arguments(record.Owner, record.ID),
 		Compute:       record.Spec.Compute,
 		Volume:        record.Volume,
 		VolumeAdopted: record.VolumeAdopted,
@@ -240,6 +241,10 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 // fingerprint covers what its owner can change and what takes effect by an immediate restart. Shm and process limits
 // wait for the next start, and a manager that brings better profiles must not restart what runs.
 func fingerprint(record workspace.Record) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", record.Spec.Image, record.Spec.Profile, record.Volume))
+	text := fmt.Appendf(nil, "%s\x00%s\x00%s", record.Spec.Image, record.Spec.Profile, record.Volume)
+	if record.Spec.Port != 0 {
+		text = fmt.Appendf(text, "\x00%d", record.Spec.Port)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }

@@ -90,7 +90,7 @@ func (m *Manager) profileOf(spec workspace.Spec) profile.Profile {
 	if !there {
 		found = profile.MLWorkspace
 	}
-	return found
+	return found.WithPort(spec.Port)
 }
 
 // offered finds an image in the catalogue.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -578,6 +579,12 @@ type Route struct {
 	AccessPath        string
 	SecretHeaderName  string
 	SecretHeaderValue string
+	Headers           map[string]string // sent with every request; never written after the route was made
+}
+
+func sameRoute(a, b Route) bool {
+	return a.Workspace == b.Workspace && a.Endpoint == b.Endpoint && a.AccessPath == b.AccessPath &&
+		a.SecretHeaderName == b.SecretHeaderName && a.SecretHeaderValue == b.SecretHeaderValue && maps.Equal(a.Headers, b.Headers)
 }
 
 // Route finds out how to reach a workspace. It is asked for every request to a workspace, so it waits for nothing, and it
@@ -598,9 +605,10 @@ func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 	away := view.Status == workspace.StatusUnknown && e.isReady()
 	if view.Status == workspace.StatusRunning || away {
 		route.Endpoint = e.observed.Endpoint
+		route.Headers = prof.RequestHeaders(e.record.Owner, e.record.ID)
 		if prof.SecretHeaderName != "" {
 			route.SecretHeaderName = prof.SecretHeaderName
-			route.SecretHeaderValue = strings.ReplaceAll(prof.SecretHeaderValue, "{secret}", e.observed.Secret)
+			route.SecretHeaderValue = prof.SecretValue(e.record.Owner, e.record.ID, e.observed.Secret)
 		}
 	}
 	return route

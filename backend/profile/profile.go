@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,17 +30,18 @@ type Profile struct {
 	HealthPath string
 	// AnyAnswer takes "not found" for an answer, too: nothing is known of what the image serves.
 	AnyAnswer bool
-	// Args take the place of the image's own command; nil = that one. {access_path} and {id} are filled in as in Env.
+	// Args take the place of the image's own command, after its entry point; nil = that one. They are filled in as Env is.
 	Args []string
-	// Env is given to the container. {access_path} in a value becomes the workspace's base URL, {id} its id.
+	// Env is given to the container. {access_path} in a value becomes the workspace's base URL, {id} its id, {port} the port
+	// where its IDE is expected.
 	Env map[string]string
 	// SecretEnv names the variables through which the image hears the secret that locks its IDE.
 	SecretEnv []string
-	// SecretHeaderName and SecretHeaderValue are how the access proxy tells the IDE the secret, with {secret} in it; "" = the image has no lock.
-	// A Cookie is added to those of the visitor; {access_path} is filled in, too.
+	// SecretHeaderName and SecretHeaderValue are how the access proxy tells the IDE the secret, with {secret} in it; "" = the
+	// image has no lock. A Cookie is added to those of the visitor. The value is filled in as Env is, too.
 	SecretHeaderName  string
 	SecretHeaderValue string
-	// Headers are sent to the IDE with every request; {access_path} and {id} are filled in as in Env.
+	// Headers are sent to the IDE with every request; they are filled in as Env is.
 	Headers map[string]string
 	// Note is a sentence that people should know before they use it, as of an IDE that no secret can lock; "" = none.
 	Note string
@@ -67,49 +69,6 @@ type Activity struct {
 // ProbeJupyter asks Jupyter's own interface.
 const ProbeJupyter = "jupyter"
 
-// MLWorkspace is the contract of ML Lab's ml-workspace images and of our own workspace-minimal
-// (facts: upstream's Dockerfile and README). It needs some capabilities because upstream's image runs as root and
-// starts its tools as other users.
-var MLWorkspace = Profile{
-	Name:       "ml-workspace",
-	Title:      "The workspace", // what speaks this contract need not be JupyterLab
-	Port:       8080,
-	MountPath:  "/workspace",
-	KeepsPath:  true,
-	HealthPath: "/api",
-	Activity:   Activity{Probe: ProbeJupyter},
-	Env: map[string]string{
-		"WORKSPACE_BASE_URL":    "{access_path}",
-		"SSH_JUMPHOST_TARGET":   "{id}",
-		"WORKSPACE_SSL_ENABLED": "false",
-	},
-	SecretEnv:         []string{"AUTHENTICATE_VIA_JUPYTER"},
-	SecretHeaderName:  "Authorization",
-	SecretHeaderValue: "token {secret}",
-	Capabilities:      []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE", "SYS_CHROOT"},
-	AnswerDeadline:    3 * time.Minute,
-	StopGrace:         10 * time.Second,
-}
-
-// Minimal is MLWorkspace for our own image, which runs as an ordinary user and needs no capability at all.
-var Minimal = func() Profile {
-	p := MLWorkspace
-	p.Name, p.Title = "workspace-minimal", "JupyterLab"
-	p.Capabilities = nil
-	p.AnswerDeadline = time.Minute
-	return p
-}()
-
-// Builtin returns the profiles that need no configuration.
-func Builtin() []Profile {
-	profiles := []Profile{Minimal, MLWorkspace}
-	for i, p := range profiles { // who changes one must not change them for all
-		profiles[i].Env = maps.Clone(p.Env)
-		profiles[i].SecretEnv, profiles[i].Capabilities = slices.Clone(p.SecretEnv), slices.Clone(p.Capabilities)
-	}
-	return profiles
-}
-
 // Find returns the profile of that name.
 func Find(profiles []Profile, name string) (Profile, bool) {
 	for _, p := range profiles {
@@ -120,18 +79,60 @@ func Find(profiles []Profile, name string) (Profile, bool) {
 	return Profile{}, false
 }
 
-// AccessPath is where the workspace is reached on every one of our listeners and in ML Lab. The trailing b says that the
-// path is forwarded whole, so the IDE must know it as its base URL (facts: ML Lab's access path has two spellings).
+// WithPort is the profile of a workspace whose IDE listens elsewhere; 0 leaves the profile's own port.
+func (p Profile) WithPort(port int) Profile {
+	if port != 0 {
+		p.Port = port
+	}
+	return p
+}
+
+// AccessPath is where the workspace is reached on every one of our listeners and in ML Lab. A trailing b says that the
+// path is forwarded whole, so the IDE must know it as its base URL; without it the IDE is asked at its root (facts: ML
+// Lab's access path has two spellings).
 func (p Profile) AccessPath(owner workspace.Owner, id workspace.ID) string {
-	return fmt.Sprintf("/projects/%s/services/%s/access/%db", owner, id, p.Port)
+	path := fmt.Sprintf("/projects/%s/services/%s/access/%d", owner, id, p.Port)
+	if p.KeepsPath {
+		path += "b"
+	}
+	return path
 }
 
 // Environment is what the container of that workspace gets, without the secret.
 func (p Profile) Environment(owner workspace.Owner, id workspace.ID) map[string]string {
-	fill := strings.NewReplacer("{access_path}", p.AccessPath(owner, id), "{id}", string(id))
-	env := maps.Clone(p.Env)
-	for name, value := range env {
-		env[name] = fill.Replace(value)
+	return p.filledAll(p.Env, owner, id)
+}
+
+// RequestHeaders are sent to the IDE of that workspace with every request, besides the one with the secret.
+func (p Profile) RequestHeaders(owner workspace.Owner, id workspace.ID) map[string]string {
+	return p.filledAll(p.Headers, owner, id)
+}
+
+// Arguments take the place of the image's own command; nil = that one.
+func (p Profile) Arguments(owner workspace.Owner, id workspace.ID) []string {
+	fill := p.filler(owner, id)
+	args := slices.Clone(p.Args)
+	for i, arg := range args {
+		args[i] = fill.Replace(arg)
 	}
-	return env
+	return args
+}
+
+// SecretValue is what the header SecretHeaderName says of that workspace; "" = the image has no lock.
+func (p Profile) SecretValue(owner workspace.Owner, id workspace.ID, secret string) string {
+	return strings.ReplaceAll(p.filler(owner, id).Replace(p.SecretHeaderValue), "{secret}", secret)
+}
+
+func (p Profile) filledAll(values map[string]string, owner workspace.Owner, id workspace.ID) map[string]string {
+	fill := p.filler(owner, id)
+	filled := maps.Clone(values)
+	for name, value := range filled {
+		filled[name] = fill.Replace(value)
+	}
+	return filled
+}
+
+// filler fills in what a profile says of any workspace with what is true of one.
+func (p Profile) filler(owner workspace.Owner, id workspace.ID) *strings.Replacer {
+	return strings.NewReplacer("{access_path}", p.AccessPath(owner, id), "{id}", string(id), "{port}", strconv.Itoa(p.Port))
 }
