@@ -60,9 +60,9 @@ func (m *Manager) keptStorage(but string) map[workspace.Owner]int64 {
 		if used[name] || name == but {
 			continue
 		}
-		size := volume.SizeMB
+		size := m.kept[name].SizeMB // as it was last, not as it was made
 		if size == 0 {
-			size = m.kept[name].SizeMB
+			size = volume.SizeMB
 		}
 		if size == 0 { // made before sizes were noted
 			size = m.LimitsFor(volume.Owner, "").VolumeMB.Default
@@ -200,10 +200,11 @@ func (m *Manager) mayRevive(e *entry) bool {
 
 // Check says what would become of a request if it were made now: "fits", "waits" or why it is refused. It changes
 // nothing.
-func (m *Manager) Check(caller Caller, owner workspace.Owner, request CreateRequest) (quota.Decision, error) {
+func (m *Manager) Check(ctx context.Context, caller Caller, owner workspace.Owner, request CreateRequest) (quota.Decision, error) {
 	if err := caller.mayActFor(owner); err != nil {
 		return quota.Decision{}, err
 	}
+	request.Profile = m.proposeFor(ctx, request.Profile, request.Image, &request.Port)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	spec, err := m.newSpec(owner, request)

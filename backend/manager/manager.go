@@ -30,8 +30,8 @@ type Options struct {
 // Manager is the one choke point through which every surface reaches workspaces.
 type Manager struct {
 	Options
-	board  *board
-	starts *turnstile
+	board    *board
+	starts   *turnstile
 	settings atomic.Pointer[settings] // in force
 	// shownEngine is how the engine is, for surfaces.
 	shownEngine atomic.Pointer[EngineStatus]
@@ -40,9 +40,9 @@ type Manager struct {
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
-	queued   map[workspace.ID]*entry      // those that wait within the quotas
-	leased   map[workspace.ID]*entry      // those that hold GPUs
-	settling bool                         // what changes now changes because they were looked at
+	queued   map[workspace.ID]*entry     // those that wait within the quotas
+	leased   map[workspace.ID]*entry     // those that hold GPUs
+	settling bool                        // what changes now changes because they were looked at
 	volumes  map[string]workspace.Volume // what the engine holds
 	kept     map[string]workspace.Volume // what the store remembers of deleted workspaces' volumes
 	deleting map[string]bool             // volumes that are being deleted

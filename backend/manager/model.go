@@ -28,7 +28,7 @@ type entry struct {
 	taken    int           // steps of this start without a rest
 	failing  string        // sentence of the last failure while taking down
 
-	waits    quota.Waiting // while it waits within the quotas: its place, and why
+	waits quota.Waiting // while it waits within the quotas: its place, and why
 
 	published *workspace.Workspace
 	route     Route // as published

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,10 +90,32 @@ func (p *planner) deadline(kind workspace.StepKind) time.Duration {
 	return 0 // a pull or a build takes as long as it takes, and can be cancelled
 }
 
+// Around is what a plan must know besides the workspace itself.
+type Around struct {
+	Profile profile.Profile // of its image, with the workspace's port
+	Pull    workspace.PullPolicy
+	GPUs    []workspace.GPU // of the machine
+}
+
+// leased returns the devices that a container is given: those of the lease, as many as were asked for.
+func (a Around) leased(record workspace.Record) (devices []workspace.GPU) {
+	for _, id := range record.Lease.List() {
+		if int64(len(devices)) == record.Spec.Compute.GPUs {
+			break
+		}
+		device := workspace.GPU{ID: id, Driver: workspace.GPUNvidia} // it may have been taken out of the machine; the engine says so
+		if at := slices.IndexFunc(a.GPUs, func(gpu workspace.GPU) bool { return gpu.ID == id }); at >= 0 {
+			device = a.GPUs[at]
+		}
+		devices = append(devices, device)
+	}
+	return devices
+}
+
 // PlanFor decides what has to be done. It is pure and total: observed is nil when there is no container, and ready says
 // whether the IDE of this very container has answered. An empty plan means that nothing is left to do.
-func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, done doneSteps, prof profile.Profile) Plan {
-	p := &planner{done: done, deployment: Deploy(record, prof), profile: prof}
+func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, done doneSteps, around Around) Plan {
+	p := &planner{done: done, deployment: Deploy(record, around), profile: around.Profile}
 	switch {
 	case record.Desired == workspace.DesiredDeleted:
 		p.takeDown(observed, "the workspace is being deleted")
@@ -211,7 +234,8 @@ func nanoCPUs(c workspace.Compute) int64 { return int64(c.CPUs*1e9 + 0.5) }
 
 // Deploy computes the container that should be. Everything in it comes from the record and the profile; nothing a
 // client sent is copied through unseen.
-func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment {
+func Deploy(record workspace.Record, around Around) workspace.Deployment {
+	prof := around.Profile
 	return workspace.Deployment{
 		ID:            record.ID,
 		UID:           record.UID,
@@ -220,9 +244,12 @@ func Deploy(record workspace.Record, prof profile.Profile) workspace.Deployment 
 		Attempt:       record.Attempt,
 		Fingerprint:   fingerprint(record),
 		Image:         record.Spec.Image,
+		Pull:          around.Pull,
 		Profile:       record.Spec.Profile,
 		Args:          prof.Arguments(record.Owner, record.ID),
 		Compute:       record.Spec.Compute,
+		GPUs:          around.leased(record),
+		Storage:       record.Spec.Storage,
 		Volume:        record.Volume,
 		VolumeAdopted: record.VolumeAdopted,
 		MountPath:     prof.MountPath,

@@ -27,11 +27,13 @@ func recordFor() workspace.Record {
 func containerFor(record workspace.Record, state workspace.ContainerState) *workspace.Observed {
 	return &workspace.Observed{
 		ID: record.ID, UID: record.UID, Owner: record.Owner, Attempt: record.Attempt,
-		Fingerprint: Deploy(record, profile.Minimal).Fingerprint, Handle: "c1", State: state,
+		Fingerprint: Deploy(record, around).Fingerprint, Handle: "c1", State: state,
 		Image: record.Spec.Image, Compute: record.Spec.Compute, Volume: record.Volume,
 		StartedAt: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
 	}
 }
+
+var around = Around{Profile: profile.Minimal}
 
 func TestPlanFor(t *testing.T) {
 	const fresh = `1 image: it should run and has no container
@@ -89,7 +91,7 @@ func TestPlanFor(t *testing.T) {
 		"failed":                 {failed, containerFor(record, workspace.ContainerExited), false, "nothing to do"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, PlanFor(c.record, c.observed, c.ready, nil, profile.Minimal).String())
+			require.Equal(t, c.want, PlanFor(c.record, c.observed, c.ready, nil, around).String())
 		})
 	}
 }
@@ -138,7 +140,7 @@ func TestPlanFor_AlwaysArrives(t *testing.T) {
 		ready := rapid.Bool().Draw(t, "ready")
 		done := doneSteps{}
 		for range 30 {
-			step, any := PlanFor(record, observed, ready, done, profile.Minimal).next()
+			step, any := PlanFor(record, observed, ready, done, around).next()
 			if !any {
 				switch record.Desired {
 				case workspace.DesiredRunning:

@@ -69,7 +69,7 @@ func TestManager_AFailedResizeTakesBackTheLimitsOnly(t *testing.T) {
 	require.NoError(t, err)
 	running := l.reach(id, workspace.StatusRunning)
 	spec := running.Record.Spec
-	require.Equal(t, []any{"b:1", "ml-workspace", int64(2000), time.Hour}, []any{spec.Image, spec.Profile, spec.Compute.MemoryMB, spec.IdleTimeout})
+	require.Equal(t, []any{"b:1", "custom", int64(2000), time.Hour}, []any{spec.Image, spec.Profile, spec.Compute.MemoryMB, spec.IdleTimeout})
 	require.Contains(t, running.Record.Notice, "device or resource busy")
 }
 

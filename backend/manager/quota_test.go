@@ -85,7 +85,7 @@ func TestManager_RefusesWhatCanNeverFitAndWhatMayNotWait(t *testing.T) {
 	_, err = l.ask("not now", 4000)
 	require.ErrorContains(t, err, `Stop "first" to free 4 GB, or ask for at most 2 GB.`)
 
-	check, err := l.Check(caller, ada, manager.CreateRequest{MemoryMB: ptr[int64](3000)})
+	check, err := l.Check(t.Context(), caller, ada, manager.CreateRequest{MemoryMB: ptr[int64](3000)})
 	require.NoError(t, err)
 	require.Equal(t, quota.Refused, check.Verdict)
 	require.Equal(t, "over your quota by 1 GB of memory", check.Short)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -30,7 +31,9 @@ const (
 var errRedirected = errors.New("something else is wanted now")
 
 func (m *Manager) plan(e *entry) Plan {
-	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.profileOf(e.record.Spec))
+	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), Around{
+		Profile: m.profileOf(e.record.Spec), Pull: m.pullPolicy(e.record.Spec.Image), GPUs: m.engine.host.GPUs,
+	})
 }
 
 // redirect follows a change of what should be: a step that is no longer wanted is cancelled. The caller holds the lock.
@@ -250,9 +253,16 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 		}
 		done()
 	}
+	var proposal profile.Proposal
+	if err == nil && step.Kind == workspace.StepImage && step.Deployment.Profile == workspace.ProfileAuto {
+		proposal, err = m.lookAtImage(ctx, step.Deployment.Image)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.publish(e)
+	if err == nil && proposal.Profile != "" {
+		m.useProfile(e, step, proposal)
+	}
 	redirected := ctx.Err() != nil // or the manager ends; either way the failure says nothing
 	e.now.cancel(nil)
 	e.now = nil

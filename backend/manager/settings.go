@@ -106,6 +106,9 @@ func (s *settings) offered(image string) (CatalogImage, bool) {
 // profileFor chooses the profile of an image: the one asked for, else the catalogue's, else ML Lab's contract.
 func (m *Manager) profileFor(asked, image string) (string, error) {
 	now := m.settings.Load()
+	if asked == workspace.ProfileAuto {
+		return asked, nil
+	}
 	if asked != "" {
 		if _, there := profile.Find(now.Profiles, asked); !there {
 			names := make([]string, len(now.Profiles))

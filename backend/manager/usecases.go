@@ -112,6 +112,7 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	if err := caller.mayActFor(owner); err != nil {
 		return nil, err
 	}
+	request.Profile = m.proposeFor(ctx, request.Profile, request.Image, &request.Port)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.refuseWithoutEngine(); err != nil {
@@ -206,6 +207,9 @@ func (m *Manager) checkSpec(owner workspace.Owner, spec workspace.Spec, before *
 	}
 	if before == nil || before.Image != spec.Image {
 		if err := checkImage(spec.Image); err != nil {
+			return err
+		}
+		if err := m.checkAllowed(spec.Image); err != nil {
 			return err
 		}
 	}
@@ -426,6 +430,7 @@ func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool
 
 // Update changes a workspace: CPUs and memory at once, the name at once, the image by an immediate restart if it runs.
 func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (*workspace.Workspace, error) {
+	m.proposeForUpdate(ctx, id, &request)
 	if request.MemoryMB != nil {
 		if err := m.refuseLessThanUsed(ctx, caller, owner, id, *request.MemoryMB); err != nil {
 			return nil, err

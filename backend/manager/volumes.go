@@ -17,7 +17,7 @@ func (m *Manager) volumeMade(e *entry, step workspace.Step) {
 	m.volumeChanges++
 	m.volumes[e.record.Volume] = workspace.Volume{
 		Name: e.record.Volume, Owner: e.record.Owner, UID: step.Deployment.UID,
-		DisplayName: e.record.Spec.DisplayName, CreatedAt: m.Now(),
+		DisplayName: e.record.Spec.DisplayName, SizeMB: e.record.Spec.Storage.VolumeMB, CreatedAt: m.Now(),
 	}
 }
 
@@ -52,7 +52,7 @@ func (m *Manager) rememberVolume(e *entry) error {
 		return nil
 	}
 	volume := m.volumes[e.record.Volume]
-	volume.DisplayName, volume.KeptSince = e.record.Spec.DisplayName, m.Now()
+	volume.DisplayName, volume.KeptSince, volume.SizeMB = e.record.Spec.DisplayName, m.Now(), e.record.Spec.Storage.VolumeMB
 	if err := m.Store.KeepVolume(context.Background(), volume); err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ type Situation struct {
 	Observed *Observed // nil: no container
 	Ready    bool      // the IDE of this very container has answered
 	Phase    string    // kind of the step being executed, or PhaseQueued; "" when nothing is
-	Waits    string // while its start waits within the quotas: why; "" = not known yet
+	Waits    string    // while its start waits within the quotas: why; "" = not known yet
 	// EngineDown is set while the engine does not answer; EngineReason then says why.
 	EngineDown   bool
 	EngineReason string
@@ -80,7 +80,7 @@ type Workspace struct {
 	Cancellable    bool
 	Position       int      // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
-	Version        uint64 // grows with every published change of any workspace
+	Version        uint64   // grows with every published change of any workspace
 }
 
 // Describe computes status, phase and reason of a situation. It is total: every situation has an answer.
