@@ -24,7 +24,8 @@ type Options struct {
 
 	Now          func() time.Time
 	NewUID       func() string
-	StartsAtOnce int // 0 = 4
+	StartsAtOnce int           // 0 = 4
+	MeasureEvery time.Duration // how often what running workspaces write is measured; 0 = a minute
 }
 
 // Manager is the one choke point through which every surface reaches workspaces.
@@ -37,6 +38,7 @@ type Manager struct {
 	shownEngine atomic.Pointer[EngineStatus]
 	resync      chan struct{} // asks the session for a new look at everything
 	stirred     chan struct{} // asks for a look at the queue
+	measureNow  chan struct{} // asks for a look at what is due to be measured
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
@@ -84,21 +86,25 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 	if options.NewUID == nil {
 		options.NewUID = newUID
 	}
+	if options.MeasureEvery == 0 {
+		options.MeasureEvery = measureEvery
+	}
 	if options.StartsAtOnce == 0 {
 		options.StartsAtOnce = 4
 	}
 	m := &Manager{
-		Options:  options,
-		board:    newBoard(),
-		starts:   newTurnstile(options.StartsAtOnce),
-		resync:   make(chan struct{}, 1),
-		stirred:  make(chan struct{}, 1),
-		entries:  map[workspace.ID]*entry{},
-		queued:   map[workspace.ID]*entry{},
-		leased:   map[workspace.ID]*entry{},
-		volumes:  map[string]workspace.Volume{},
-		kept:     map[string]workspace.Volume{},
-		deleting: map[string]bool{},
+		Options:    options,
+		board:      newBoard(),
+		starts:     newTurnstile(options.StartsAtOnce),
+		resync:     make(chan struct{}, 1),
+		stirred:    make(chan struct{}, 1),
+		measureNow: make(chan struct{}, 1),
+		entries:    map[workspace.ID]*entry{},
+		queued:     map[workspace.ID]*entry{},
+		leased:     map[workspace.ID]*entry{},
+		volumes:    map[string]workspace.Volume{},
+		kept:       map[string]workspace.Volume{},
+		deleting:   map[string]bool{},
 		engine: engineState{
 			since: options.Now(), back: make(chan struct{}),
 			reason: "Connecting to the engine.",

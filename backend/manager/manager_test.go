@@ -34,6 +34,8 @@ type lab struct {
 	store  *workspacetest.FakeStore
 	stop   func()
 	adjust func(*manager.Settings) // before the manager starts; nil = as they are
+
+	measureEvery time.Duration
 }
 
 func newLab(t *testing.T) *lab {
@@ -65,7 +67,7 @@ func (l *lab) run() {
 		l.adjust(&settings)
 	}
 	l.runWith(manager.Options{
-		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings,
+		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery,
 		Log: slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
 }

@@ -29,6 +29,7 @@ type entry struct {
 	failing  string        // sentence of the last failure while taking down
 
 	waits quota.Waiting // while it waits within the quotas: its place, and why
+	use   stored        // what it has written
 
 	published *workspace.Workspace
 	route     Route // as published
@@ -138,6 +139,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 		EngineDown: !m.engine.up, EngineReason: m.engine.reason,
 	})
 	view.Position = e.waits.Position
+	view.Storage = m.storageView(e)
 	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
@@ -180,7 +182,7 @@ func sameView(a, b *workspace.Workspace) bool {
 	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
 		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
 		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
-		a.Position == b.Position && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
+		a.Position == b.Position && a.Storage == b.Storage && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
 		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
 }
 

@@ -25,6 +25,7 @@ func (m *Manager) Run(ctx context.Context) {
 	defer m.workers.Wait()
 	defer stop()
 	m.workers.Go(func() { m.keepQueue(ctx) })
+	m.workers.Go(func() { m.watchStorage(ctx) })
 	for ctx.Err() == nil {
 		err := m.session(ctx)
 		if ctx.Err() != nil {

@@ -338,6 +338,7 @@ func (m *Manager) startAnew(e *entry, record *workspace.Record) error {
 	record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}
 	if wasFull || e.full() {
 		record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)
+		m.measureSoon()
 	}
 	d := m.admission(*record, e, false, true)
 	if d.Verdict == quota.Queued && running { // it is not ended for a place in the queue
@@ -500,7 +501,6 @@ func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner w
 	if err != nil || len(stats) == 0 {
 		return err // one that has ended meanwhile uses nothing
 	}
-	const mebibyte = 1 << 20
 	if used := (stats[0].MemoryBytes + mebibyte - 1) / mebibyte; used > memoryMB {
 		refused := workspace.Errorf(workspace.CodeConflict, "%q uses %s of memory now, so it cannot be lowered to %s while it runs.",
 			view.Record.Spec.DisplayName, quota.FormatMB(used), quota.FormatMB(memoryMB))

@@ -186,13 +186,11 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	}
 	m.mu.Lock()
 	volume, there := m.volumes[name]
-	var helpers []string
-	for _, offered := range m.settings.Load().Catalog {
-		helpers = append(helpers, offered.Image)
-	}
+	own := ""
 	if user := m.userOf(name); user != "" {
-		helpers = append(helpers, m.entries[user].record.Spec.Image)
+		own = m.entries[user].record.Spec.Image
 	}
+	helpers := m.helpers(own)
 	err := m.refuseWithoutEngine()
 	m.mu.Unlock()
 	switch {

@@ -78,9 +78,23 @@ type Workspace struct {
 	PendingRestart []string       // fields that were changed and act from the next start on
 	Steps          []StepProgress // of the start that goes on or failed; nil otherwise
 	Cancellable    bool
-	Position       int      // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
+	Position       int // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
+	Storage        StorageUse
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64   // grows with every published change of any workspace
+}
+
+// StorageUse is what a workspace has written, in MB, when that was measured (zero = not yet), and whether the engine
+// itself holds it to the limit.
+type StorageUse struct {
+	VolumeMB          int64
+	VolumeAt          time.Time
+	VolumeEnforced    bool
+	ContainerMB       int64
+	ContainerAt       time.Time
+	ContainerEnforced bool
+	Warning           string // a sentence from 80 % of a limit on; else ""
+	Unknown           string // why it cannot be measured; else ""
 }
 
 // Describe computes status, phase and reason of a situation. It is total: every situation has an answer.
