@@ -166,7 +166,7 @@ func (a *App) use() (*server.Server, manager.Caller, context.Context, context.Ca
 func (a *App) Me() api.User {
 	_, caller, _, done := a.use()
 	defer done()
-	return api.User{ID: string(caller.User)}
+	return api.User{ID: string(caller.User), Admin: caller.Admin}
 }
 
 // Config tells what a create dialog needs.
@@ -178,9 +178,9 @@ func (a *App) Config() api.Config {
 
 // Host tells of the engine, its machine and the limits.
 func (a *App) Host() api.Host {
-	srv, _, _, done := a.use()
+	srv, caller, _, done := a.use()
 	defer done()
-	return srv.Presenter.Host()
+	return srv.Presenter.Host(caller.User)
 }
 
 // Images lists the images that are offered.
@@ -308,6 +308,90 @@ func (a *App) Usage(id string) (api.Usage, error) {
 	defer done()
 	usage, err := srv.Manager.Usage(ctx, caller, caller.User, workspace.ID(id))
 	return api.UsageOf(usage), err
+}
+
+// Quota tells what may be had, and what is taken.
+func (a *App) Quota() (api.Quota, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Quota(caller, caller.User)
+}
+
+// Limits tells the limits of one workspace with an image of a profile.
+func (a *App) Limits(profile string) api.Limits {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Limits(caller.User, profile)
+}
+
+// Profiles lists the kinds of image there are.
+func (a *App) Profiles() []api.Profile {
+	srv, _, _, done := a.use()
+	defer done()
+	return srv.Presenter.Profiles()
+}
+
+// DetectImage says what kind of image it seems to be, and why.
+func (a *App) DetectImage(image string) (api.Proposal, error) {
+	srv, _, ctx, done := a.use()
+	defer done()
+	return srv.Presenter.Detect(ctx, image)
+}
+
+// Check says whether a new workspace would fit.
+func (a *App) Check(input api.WorkspaceInput) (api.Check, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Presenter.Check(ctx, caller, caller.User, input)
+}
+
+// CheckUpdate says whether a change of a workspace would fit.
+func (a *App) CheckUpdate(id string, update api.WorkspaceUpdate) (api.Check, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.CheckUpdate(caller, caller.User, workspace.ID(id), update)
+}
+
+// Extend keeps a workspace from being stopped for being unused; 0 seconds are its idle timeout once more.
+func (a *App) Extend(id string, seconds float64) (api.Workspace, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return shown(srv)(srv.Manager.Extend(ctx, caller, caller.User, workspace.ID(id), api.Seconds(seconds).Duration()))
+}
+
+// AdminOverview tells who has what.
+func (a *App) AdminOverview() (api.Overview, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Overview(caller)
+}
+
+// AdminAudit tells what administrators did.
+func (a *App) AdminAudit() ([]api.AuditEntry, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Presenter.Audit(ctx, caller)
+}
+
+// AdminConfig tells the configuration in force, with its sources.
+func (a *App) AdminConfig() ([]api.Setting, error) {
+	srv, caller, _, done := a.use()
+	defer done()
+	return srv.Presenter.Settings(caller)
+}
+
+// AdminStop stops anybody's workspace; the reason is shown to its owner.
+func (a *App) AdminStop(id, reason string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.AdminStop(ctx, caller, workspace.ID(id), reason)
+}
+
+// AdminResize changes the limits of anybody's workspace.
+func (a *App) AdminResize(id string, update api.WorkspaceUpdate) (api.Workspace, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return shown(srv)(srv.Manager.AdminUpdate(ctx, caller, workspace.ID(id), update.Request()))
 }
 
 // Volumes lists the volumes, those of deleted workspaces among them.

@@ -115,6 +115,8 @@ func describe(router chi.Router, s *service, documentOnly bool) huma.API {
 	s.registerSelf(api)
 	s.registerWorkspaces(api)
 	s.registerVolumes(api)
+	s.registerQuotas(api)
+	s.registerAdmin(api)
 	s.registerHost(api)
 	s.registerStreams(api)
 	return api
@@ -146,7 +148,12 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 	}
 }
 
-func callerOf(ctx context.Context) manager.Caller {
+// callerOf returns who asks. On the paths of users an administrator is a user like any other: what administrators do to
+// others goes through paths of its own and is written down.
+func callerOf(ctx context.Context) manager.Caller { return manager.Caller{User: adminOf(ctx).User} }
+
+// adminOf returns who asks, with the rights of an administrator if the caller is one.
+func adminOf(ctx context.Context) manager.Caller {
 	caller, _ := ctx.Value(callerKey{}).(manager.Caller)
 	return caller
 }

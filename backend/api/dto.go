@@ -12,13 +12,32 @@ type Compute struct {
 	Memory    int64   `json:"memory" doc:"Memory in MB (2^20 bytes)." example:"2000"`
 	Shm       int64   `json:"shm" doc:"Size of /dev/shm in MB; follows the memory at the next start."`
 	Processes int64   `json:"processes" doc:"Most processes at once."`
+	GPUs      int64   `json:"gpus" doc:"How many GPUs it asks for; gpu_ids says which ones it holds."`
 }
 
 // Storage is where a workspace's files are, and how large they may grow.
 type Storage struct {
 	Volume        string `json:"volume" doc:"Name of the volume with the files."`
-	VolumeSize    int64  `json:"volume_size" doc:"Limit of the volume in MB; not acting yet."`
-	ContainerSize int64  `json:"container_size" doc:"Limit of the container in MB; not acting yet."`
+	VolumeSize    int64  `json:"volume_size" doc:"Limit of the volume in MB."`
+	ContainerSize int64  `json:"container_size" doc:"Limit in MB of what is written outside of the volume."`
+
+	VolumeUsed       *int64     `json:"volume_used" doc:"MB, as last measured; null when it is not known."`
+	VolumeAt         *time.Time `json:"volume_measured_at"`
+	VolumeActs       string     `json:"volume_acts" enum:"enforced,watched" doc:"Who holds the limit of this very volume."`
+	ContainerUsed    *int64     `json:"container_used" doc:"MB, as last measured; null when it is not known."`
+	ContainerAt      *time.Time `json:"container_measured_at"`
+	ContainerActs    string     `json:"container_acts" enum:"enforced,watched"`
+	Warning          string     `json:"warning" doc:"A sentence when something is nearly full, or full."`
+	CannotBeMeasured string     `json:"cannot_be_measured" doc:"Why nothing could be measured."`
+}
+
+// Idle is how far a workspace is from being stopped for being unused.
+type Idle struct {
+	InUse     bool       `json:"in_use" doc:"Something runs in it, so no time counts down."`
+	Since     *time.Time `json:"since" doc:"Since when nobody has used it."`
+	StopsAt   *time.Time `json:"stops_at" doc:"When it will be stopped if nobody uses it."`
+	Reason    string     `json:"reason" doc:"What keeps it, or what was seen last."`
+	KeptUntil *time.Time `json:"kept_until" doc:"Until when its owner has asked to keep it."`
 }
 
 // Step is one line of a start.
@@ -47,40 +66,51 @@ type Workspace struct {
 	DisplayName       string  `json:"display_name" example:"thesis"`
 	ContainerImage    string  `json:"container_image" example:"lab-workspace-minimal:latest"`
 	Compute           Compute `json:"compute"`
-	IdleTimeout       Seconds `json:"idle_timeout" doc:"Seconds without use after which it stops, 0 = never; not acting yet."`
+	IdleTimeout       Seconds `json:"idle_timeout" doc:"Seconds without use after which it stops, 0 = never."`
 	ClearVolumeOnStop bool    `json:"clear_volume_on_stop" doc:"Whether its files are deleted whenever it is stopped."`
 	Status            string  `json:"status" enum:"pending,running,succeeded,failed,terminating,stopped,unknown" doc:"running means ready to be opened."`
 	AccessURL         *string `json:"access_url" doc:"Path under which it is reached, while it is running. Use :open for a link that logs in."`
 
-	Owner          string             `json:"owner"`
-	ImageName      string             `json:"image_name" doc:"The image as people call it." example:"JupyterLab"`
-	Profile        string             `json:"profile" doc:"Which contract the image speaks."`
-	Storage        Storage            `json:"storage"`
-	Desired        string             `json:"desired" enum:"running,stopped,deleted" doc:"What should be."`
-	Phase          string             `json:"phase" doc:"The finer step inside the status, empty when nothing goes on."`
-	Reason         string             `json:"reason" doc:"One sentence of why or how, for people."`
-	ReasonCode     string             `json:"reason_code" doc:"The reason, for programs."`
-	StatusSince    time.Time          `json:"status_since"`
-	CreatedAt      time.Time          `json:"created_at"`
-	UpdatedAt      time.Time          `json:"updated_at"`
-	Actions        []workspace.Action `json:"actions" nullable:"false" doc:"What can be asked of it now."`
-	PendingRestart []string           `json:"pending_restart" nullable:"false" doc:"Fields that were changed and act from the next start on."`
-	Progress       *Progress          `json:"progress" doc:"Steps of the start that goes on or failed."`
+	Owner           string             `json:"owner"`
+	ImageName       string             `json:"image_name" doc:"The image as people call it." example:"JupyterLab"`
+	Profile         string             `json:"profile" doc:"Which contract the image speaks."`
+	Storage         Storage            `json:"storage"`
+	Desired         string             `json:"desired" enum:"running,stopped,deleted" doc:"What should be."`
+	Phase           string             `json:"phase" doc:"The finer step inside the status, empty when nothing goes on."`
+	Reason          string             `json:"reason" doc:"One sentence of why or how, for people."`
+	ReasonCode      string             `json:"reason_code" doc:"The reason, for programs."`
+	StatusSince     time.Time          `json:"status_since"`
+	CreatedAt       time.Time          `json:"created_at"`
+	UpdatedAt       time.Time          `json:"updated_at"`
+	Actions         []workspace.Action `json:"actions" nullable:"false" doc:"What can be asked of it now."`
+	Port            int                `json:"port" doc:"Where its IDE listens, if not where its profile says; else 0."`
+	GPUIDs          []string           `json:"gpu_ids" nullable:"false" doc:"The GPUs that it holds."`
+	GPUsSince       *time.Time         `json:"gpus_since" doc:"Since when it holds them."`
+	Position        int                `json:"position" doc:"Place in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait."`
+	AboveLimits     []string           `json:"above_limits" nullable:"false" doc:"Fields that are more than is allowed now; they are lowered at the next start."`
+	Idle            *Idle              `json:"idle" doc:"null while it does not run or has no idle timeout."`
+	GraceUntil      *time.Time         `json:"grace_until" doc:"Until when it may run although it is full, so that its owner can clean up."`
+	UpdateAvailable string             `json:"update_available" doc:"A sentence when the tag of its image stands for something newer; else empty."`
+	PendingRestart  []string           `json:"pending_restart" nullable:"false" doc:"Fields that were changed and act from the next start on."`
+	Progress        *Progress          `json:"progress" doc:"Steps of the start that goes on or failed."`
 }
 
 // ComputeInput is what may be said of compute.
 type ComputeInput struct {
-	_      struct{} `additionalProperties:"true"`
-	CPUs   *Number  `json:"cpus,omitempty" doc:"CPUs, fractions allowed, never 0."`
-	Memory *Number  `json:"memory,omitempty" doc:"Memory in MB (2^20 bytes)."`
+	_         struct{} `additionalProperties:"true"`
+	CPUs      *Number  `json:"cpus,omitempty" doc:"CPUs, fractions allowed, never 0."`
+	Memory    *Number  `json:"memory,omitempty" doc:"Memory in MB (2^20 bytes)."`
+	Shm       *Number  `json:"shm,omitempty" doc:"Size of /dev/shm in MB; 0 = what goes with the memory."`
+	Processes *Number  `json:"processes,omitempty" doc:"Most processes at once."`
+	GPUs      *Number  `json:"gpus,omitempty" doc:"How many GPUs; which ones is found out at the start."`
 }
 
 // StorageInput is what may be said of storage.
 type StorageInput struct {
 	_             struct{} `additionalProperties:"true"`
 	Volume        string   `json:"volume,omitempty" doc:"Name of a kept volume to use; empty for a new one." maxLength:"255"`
-	VolumeSize    *Number  `json:"volume_size,omitempty" doc:"Limit of the volume in MB; not acting yet."`
-	ContainerSize *Number  `json:"container_size,omitempty" doc:"Limit of the container in MB; not acting yet."`
+	VolumeSize    *Number  `json:"volume_size,omitempty" doc:"Limit of the volume in MB."`
+	ContainerSize *Number  `json:"container_size,omitempty" doc:"Limit in MB of what is written outside of the volume."`
 }
 
 // WorkspaceInput is what may be said of a new workspace. Unknown fields are ignored, as upstream does.
@@ -89,6 +119,7 @@ type WorkspaceInput struct {
 	DisplayName       *string       `json:"display_name,omitempty" nullable:"true" doc:"1 to 128 characters of any script." example:"thesis"`
 	ContainerImage    *string       `json:"container_image,omitempty" nullable:"true" doc:"Image to run; the default one when left out."`
 	Profile           string        `json:"profile,omitempty" doc:"Which contract the image speaks; found out when left out." maxLength:"100"`
+	Port              *Number       `json:"port,omitempty" doc:"Where the IDE listens in the container; 0 or left out = where the profile says."`
 	Compute           *ComputeInput `json:"compute,omitempty"`
 	Storage           *StorageInput `json:"storage,omitempty"`
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
@@ -102,7 +133,8 @@ type WorkspaceUpdate struct {
 	DisplayName       *string       `json:"display_name,omitempty" nullable:"true"`
 	ContainerImage    *string       `json:"container_image,omitempty" nullable:"true" doc:"A changed image takes effect by an immediate restart."`
 	Profile           *string       `json:"profile,omitempty" nullable:"true" maxLength:"100"`
-	Compute           *ComputeInput `json:"compute,omitempty" doc:"CPUs and memory apply live."`
+	Port              *Number       `json:"port,omitempty" doc:"A changed port takes effect by an immediate restart."`
+	Compute           *ComputeInput `json:"compute,omitempty" doc:"CPUs and memory apply live; the rest from the next start on."`
 	Storage           *StorageInput `json:"storage,omitempty"`
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
 	ClearVolumeOnStop *Flag         `json:"clear_volume_on_stop,omitempty"`
@@ -133,10 +165,10 @@ type Config struct {
 // Limit is what may be asked of one resource, and how far it is held.
 type Limit struct {
 	Default float64   `json:"default"`
-	Max     float64   `json:"max" doc:"0 = no bound of its own."`
+	Max     float64   `json:"max" doc:"0 = no bound of its own; of GPUs: none."`
 	Choices []float64 `json:"choices" nullable:"false" doc:"The only values allowed, when not empty."`
 	Unit    string    `json:"unit" enum:"CPUs,MB,s,"`
-	Acts    string    `json:"acts" enum:"enforced,not acting yet"`
+	Acts    string    `json:"acts" enum:"enforced,watched" doc:"enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped."`
 	Applies string    `json:"applies" enum:"live,restart" doc:"Whether a change acts at once or from the next start on."`
 }
 
@@ -146,6 +178,7 @@ type Limits struct {
 	Memory        Limit `json:"memory"`
 	Shm           Limit `json:"shm"`
 	Processes     Limit `json:"processes"`
+	GPUs          Limit `json:"gpus"`
 	VolumeSize    Limit `json:"volume_size"`
 	ContainerSize Limit `json:"container_size"`
 	IdleTimeout   Limit `json:"idle_timeout"`
@@ -165,21 +198,23 @@ type Product struct {
 
 // Host is the engine, its machine, and what may be asked of one workspace on it.
 type Host struct {
-	Engine        string     `json:"engine" example:"docker"`
-	Reachable     bool       `json:"reachable" doc:"Whether the engine answers; while it does not, nothing can be changed."`
-	Reason        string     `json:"reason" doc:"Why it cannot be reached."`
-	Action        string     `json:"action" doc:"What to do about it."`
-	Since         *time.Time `json:"since" doc:"Since when it is, or is not, reachable."`
-	Version       string     `json:"version"`
-	Endpoint      string     `json:"endpoint"`
-	OS            string     `json:"os"`
-	CPUs          int        `json:"cpus"`
-	Memory        int64      `json:"memory" doc:"MB"`
-	StorageDriver string     `json:"storage_driver"`
-	Limits        Limits     `json:"limits"`
-	Access        AccessInfo `json:"access"`
-	Product       Product    `json:"product"`
-	Notes         []string   `json:"notes" nullable:"false" doc:"What an administrator should know."`
+	Engine        string       `json:"engine" example:"docker"`
+	Reachable     bool         `json:"reachable" doc:"Whether the engine answers; while it does not, nothing can be changed."`
+	Reason        string       `json:"reason" doc:"Why it cannot be reached."`
+	Action        string       `json:"action" doc:"What to do about it."`
+	Since         *time.Time   `json:"since" doc:"Since when it is, or is not, reachable."`
+	Version       string       `json:"version"`
+	Endpoint      string       `json:"endpoint"`
+	OS            string       `json:"os"`
+	CPUs          int          `json:"cpus"`
+	Memory        int64        `json:"memory" doc:"MB"`
+	StorageDriver string       `json:"storage_driver"`
+	Limits        Limits       `json:"limits"`
+	Access        AccessInfo   `json:"access"`
+	Product       Product      `json:"product"`
+	GPUs          int          `json:"gpus" doc:"How many GPUs there are."`
+	Config        ConfigStatus `json:"config"`
+	Notes         []string     `json:"notes" nullable:"false" doc:"What an administrator should know."`
 }
 
 // Image is an image that is offered.
@@ -192,6 +227,7 @@ type Image struct {
 	State       string `json:"state" enum:"here,build,pull" doc:"Whether it is here, or what the first start does about it."`
 	SizeBytes   int64  `json:"size_bytes" doc:"0 = unknown."`
 	Note        string `json:"note" doc:"The state for people." example:"here · 412 MB"`
+	Warning     string `json:"warning" doc:"What people should know before they use it; may be empty."`
 }
 
 // Volume is a place for files that outlives its workspace.
@@ -214,7 +250,8 @@ type Usage struct {
 
 // User is who calls.
 type User struct {
-	ID string `json:"id" example:"ada0"`
+	ID    string `json:"id" example:"ada0"`
+	Admin bool   `json:"admin" doc:"Whether the administrator's page is for you."`
 }
 
 // Link is a one-time address that leads into a workspace.
@@ -227,11 +264,13 @@ type Link struct {
 // lists and comes first, and again when the client could not keep up. "alive" says over a WebSocket that nothing happened.
 type Event struct {
 	Seq        uint64       `json:"seq"`
-	Type       string       `json:"type" enum:"snapshot,workspace,workspace_removed,volumes,host,alive"`
+	Type       string       `json:"type" enum:"snapshot,workspace,workspace_removed,volumes,host,quota,use,alive"`
 	Workspaces *[]Workspace `json:"workspaces,omitempty"`
 	Workspace  *Workspace   `json:"workspace,omitempty"`
 	ID         string       `json:"id,omitempty"`
 	Owner      string       `json:"owner,omitempty"`
 	Volumes    *[]Volume    `json:"volumes,omitempty"`
 	Host       *Host        `json:"host,omitempty"`
+	Quota      *Quota       `json:"quota,omitempty"`
+	Use        *[]Use       `json:"use,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 
 	"lab-workspace-manager/backend/manager"
@@ -18,13 +19,15 @@ type Presenter struct {
 	Manager *manager.Manager
 	Product Product
 	Access  AccessInfo
+	// Configuration knows the file; nil where there is none.
+	Configuration Configuration
 }
 
 const (
-	enforced     = "enforced"
-	notActingYet = "not acting yet"
-	live         = "live"
-	onRestart    = "restart"
+	enforced  = "enforced"
+	watched   = "watched"
+	live      = "live"
+	onRestart = "restart"
 )
 
 // Workspace shows one workspace.
@@ -36,9 +39,11 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 		ImageName: p.Manager.ImageTitle(record.Spec.Image), Profile: record.Spec.Profile,
 		Compute: Compute{
 			CPUs: record.Spec.Compute.CPUs, Memory: record.Spec.Compute.MemoryMB,
-			Shm: record.Spec.Compute.ShmMB, Processes: record.Spec.Compute.Processes,
+			Shm: record.Spec.Compute.ShmMB, Processes: record.Spec.Compute.Processes, GPUs: record.Spec.Compute.GPUs,
 		},
-		Storage:     Storage{Volume: record.Volume, VolumeSize: record.Spec.Storage.VolumeMB, ContainerSize: record.Spec.Storage.ContainerMB},
+		Storage: storageOf(view),
+		Port:    record.Spec.Port, GPUIDs: orEmpty(record.Lease.List()), GPUsSince: timeOrNil(record.Lease.Since),
+		Position: view.Position, AboveLimits: orEmpty(view.AboveLimits), GraceUntil: timeOrNil(record.GraceUntil),
 		IdleTimeout: secondsOf(record.Spec.IdleTimeout), ClearVolumeOnStop: record.Spec.ClearVolumeOnStop,
 		Desired: string(record.Desired), Status: string(view.Status), Phase: view.Phase,
 		Reason: view.Reason, ReasonCode: view.ReasonCode,
@@ -50,6 +55,31 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 		shown.AccessURL = &path
 	}
 	return shown
+}
+
+func storageOf(view *workspace.Workspace) Storage {
+	spec, use := view.Record.Spec.Storage, view.Storage
+	storage := Storage{
+		Volume: view.Record.Volume, VolumeSize: spec.VolumeMB, ContainerSize: spec.ContainerMB,
+		VolumeAt: timeOrNil(use.VolumeAt), VolumeActs: acts(use.VolumeEnforced),
+		ContainerAt: timeOrNil(use.ContainerAt), ContainerActs: acts(use.ContainerEnforced),
+		Warning: use.Warning, CannotBeMeasured: use.Unknown,
+	}
+	if storage.VolumeAt != nil {
+		storage.VolumeUsed = &use.VolumeMB
+	}
+	if storage.ContainerAt != nil {
+		storage.ContainerUsed = &use.ContainerMB
+	}
+	return storage
+}
+
+// acts is the word for who holds a limit.
+func acts(held bool) string {
+	if held {
+		return enforced
+	}
+	return watched
 }
 
 func progressOf(view *workspace.Workspace) *Progress {
@@ -120,13 +150,18 @@ func (p *Presenter) Config(owner workspace.Owner) Config {
 }
 
 // Host shows the engine and what may be asked of one workspace on it.
-func (p *Presenter) Host() Host {
+func (p *Presenter) Host(owner workspace.Owner) Host {
 	engine := p.Manager.Engine()
+	status := ConfigStatus{Changes: []ConfigChange{}}
+	if p.Configuration != nil {
+		status = p.Configuration.Status()
+	}
 	return Host{
+		GPUs: len(engine.Host.GPUs), Config: status,
 		Engine: orElse(engine.Host.Engine, "docker"), Reachable: engine.Reachable, Reason: engine.Reason, Action: engine.Hint,
 		Since: timeOrNil(engine.Since), Version: engine.Host.Version, Endpoint: engine.Host.Endpoint, OS: engine.Host.OS,
 		CPUs: engine.Host.CPUs, Memory: engine.Host.MemoryMB, StorageDriver: engine.Host.StorageDriver,
-		Limits: limitsOf(p.Manager.LimitsFor("", "")), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
+		Limits: p.Limits(owner, ""), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
 	}
 }
 
@@ -137,18 +172,25 @@ func orElse(text, otherwise string) string {
 	return text
 }
 
-func limitsOf(limits quota.Limits) Limits {
-	idle := Limit{Default: limits.IdleTimeout.Default.Seconds(), Max: limits.IdleTimeout.Max.Seconds(), Choices: []float64{}, Unit: "s", Acts: notActingYet, Applies: live}
+// Limits shows what may be asked of one workspace of a user with an image of a profile.
+func (p *Presenter) Limits(owner workspace.Owner, profileName string) Limits {
+	limits, enforces := p.Manager.LimitsFor(owner, profileName), p.Manager.Engine().Host.Enforces
+	idle := Limit{Default: limits.IdleTimeout.Default.Seconds(), Max: limits.IdleTimeout.Max.Seconds(), Choices: []float64{}, Unit: "s", Acts: watched, Applies: live}
 	for _, choice := range limits.IdleTimeout.Choices {
 		idle.Choices = append(idle.Choices, choice.Seconds())
+	}
+	volumeApplies := live
+	if enforces.VolumeSize {
+		volumeApplies = onRestart
 	}
 	return Limits{
 		CPUs:          limitOf(limits.CPUs, "CPUs", enforced, live),
 		Memory:        limitOf(limits.MemoryMB, "MB", enforced, live),
 		Shm:           limitOf(limits.ShmMB, "MB", enforced, onRestart),
 		Processes:     limitOf(limits.Processes, "", enforced, onRestart),
-		VolumeSize:    limitOf(limits.VolumeMB, "MB", notActingYet, live),
-		ContainerSize: limitOf(limits.ContainerMB, "MB", notActingYet, onRestart),
+		GPUs:          limitOf(limits.GPUs, "", enforced, onRestart),
+		VolumeSize:    limitOf(limits.VolumeMB, "MB", acts(enforces.VolumeSize), volumeApplies),
+		ContainerSize: limitOf(limits.ContainerMB, "MB", acts(enforces.ContainerSize), onRestart),
 		IdleTimeout:   idle,
 	}
 }
@@ -222,6 +264,9 @@ func (p *Presenter) Follow(ctx context.Context, caller manager.Caller, owner wor
 
 var errFellBehind = errors.New("fell behind")
 
+// quotaPause is how long changes are collected until the quota is shown anew: what others do changes it, too.
+const quotaPause = 250 * time.Millisecond
+
 func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner workspace.Owner, send func(Event) error) error {
 	changes, unsubscribe := p.Manager.Subscribe()
 	defer unsubscribe()
@@ -232,15 +277,33 @@ func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner
 	if err := send(snapshot); err != nil {
 		return err
 	}
+	shown := *snapshot.Quota
+	var due <-chan time.Time // when the quota is looked at again; nil = nothing has changed
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-due:
+			due = nil
+			now, err := p.Quota(caller, owner)
+			if err != nil {
+				return err
+			}
+			if reflect.DeepEqual(now, shown) {
+				continue
+			}
+			shown = now
+			if err := send(Event{Type: "quota", Quota: &now}); err != nil {
+				return err
+			}
 		case change, open := <-changes:
 			if !open {
 				return errFellBehind
 			}
-			if change.Owner != owner && change.Kind != manager.EventHost {
+			if due == nil {
+				due = time.After(quotaPause)
+			}
+			if change.Owner != owner && change.Owner != "" {
 				continue
 			}
 			event, err := p.event(caller, owner, change)
@@ -263,8 +326,12 @@ func (p *Presenter) snapshot(caller manager.Caller, owner workspace.Owner) (Even
 	if err != nil {
 		return Event{}, err
 	}
-	host := p.Host()
-	return Event{Type: "snapshot", Workspaces: &workspaces, Volumes: &volumes, Host: &host}, nil
+	host := p.Host(owner)
+	quotas, err := p.Quota(caller, owner)
+	if err != nil {
+		return Event{}, err
+	}
+	return Event{Type: "snapshot", Workspaces: &workspaces, Volumes: &volumes, Host: &host, Quota: &quotas}, nil
 }
 
 func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change manager.Event) (Event, error) {
@@ -281,8 +348,12 @@ func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change m
 			return event, err
 		}
 		event.Volumes = &volumes
-	case manager.EventHost:
-		host := p.Host()
+	case manager.EventUse:
+		uses := usesOf(change.Use)
+		event.Use = &uses
+	case manager.EventHost, manager.EventConfig:
+		event.Type = string(manager.EventHost)
+		host := p.Host(owner)
 		event.Host = &host
 	}
 	return event, nil
@@ -293,9 +364,11 @@ func (in WorkspaceInput) Request() manager.CreateRequest {
 	request := manager.CreateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
 		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: isTrue(in.ClearVolumeOnStop), Stopped: isTrue(in.IsStopped),
+		Port: portOf(in.Port),
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
+		request.ShmMB, request.Processes, request.GPUs = wholeOf(in.Compute.Shm), wholeOf(in.Compute.Processes), wholeOf(in.Compute.GPUs)
 	}
 	if in.Storage != nil {
 		request.Volume = in.Storage.Volume
@@ -309,9 +382,11 @@ func (in WorkspaceUpdate) Request() manager.UpdateRequest {
 	request := manager.UpdateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
 		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: (*bool)(in.ClearVolumeOnStop),
+		Port: portOf(in.Port),
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)
+		request.ShmMB, request.Processes, request.GPUs = wholeOf(in.Compute.Shm), wholeOf(in.Compute.Processes), wholeOf(in.Compute.GPUs)
 	}
 	if in.Storage != nil {
 		request.Volume = in.Storage.Volume
@@ -327,6 +402,16 @@ func wholeOf(n *Number) *int64 {
 	}
 	whole := int64(math.Max(math.MinInt64/2, math.Min(math.MaxInt64/2, math.Trunc(float64(*n)))))
 	return &whole
+}
+
+// portOf keeps absurd values absurd, so that they are refused.
+func portOf(n *Number) *int {
+	whole := wholeOf(n)
+	if whole == nil {
+		return nil
+	}
+	port := int(max(-1, min(*whole, math.MaxUint16+1)))
+	return &port
 }
 
 func isTrue(f *Flag) bool { return f != nil && bool(*f) }

@@ -13,7 +13,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func (s *service) registerSelf(api huma.API) {
 	me := operation("get-me", http.MethodGet, "/users/me", "Who am I", "Users", http.StatusOK)
 	huma.Register(api, me, func(ctx context.Context, _ *struct{}) (*struct{ Body User }, error) {
-		return &struct{ Body User }{User{ID: string(callerOf(ctx).User)}}, nil
+		return &struct{ Body User }{User{ID: string(adminOf(ctx).User), Admin: adminOf(ctx).Admin}}, nil
 	})
 }
 
@@ -24,8 +24,8 @@ func (s *service) registerHost(api huma.API) {
 		return &struct{ Body Config }{s.Presenter.Config(callerOf(ctx).User)}, nil
 	})
 	host := operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK)
-	huma.Register(api, host, func(context.Context, *struct{}) (*struct{ Body Host }, error) {
-		return &struct{ Body Host }{s.Presenter.Host()}, nil
+	huma.Register(api, host, func(ctx context.Context, _ *struct{}) (*struct{ Body Host }, error) {
+		return &struct{ Body Host }{s.Presenter.Host(callerOf(ctx).User)}, nil
 	})
 	images := operation("list-images", http.MethodGet, "/images", "The images that are offered", tag, http.StatusOK)
 	huma.Register(api, images, func(ctx context.Context, _ *struct{}) (*struct{ Body []Image }, error) {

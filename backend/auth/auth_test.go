@@ -118,7 +118,7 @@ func TestAuthenticate_TakesATokenWhereMLLabDoes(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, Identity{User: "ada0", Via: c.via}, identity)
+			require.Equal(t, Identity{User: "ada0", Admin: true, Via: c.via}, identity)
 		})
 	}
 }

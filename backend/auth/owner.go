@@ -133,8 +133,8 @@ func (o *Owner) Authenticate(r *http.Request) (Identity, error) {
 	return Identity{}, workspace.Errorf(workspace.CodeUnauthenticated, "No API token was provided.")
 }
 
-// identity is no administrator's: nobody else's workspaces are here, and another user's id is a mistake.
-func (o *Owner) identity(via string) Identity { return Identity{User: o.user, Via: via} }
+// identity is the owner: who has the token runs the program, and so is its administrator.
+func (o *Owner) identity(via string) Identity { return Identity{User: o.user, Admin: true, Via: via} }
 
 func (o *Owner) holds(token Token) bool { return sameDigest(token.digest(), o.secrets.Load().token) }
 

@@ -16,6 +16,7 @@ const (
 	EventRemoved   EventKind = "workspace_removed" // the workspace ID of Owner is gone
 	EventVolumes   EventKind = "volumes"           // kept volumes of Owner changed: ask for the list
 	EventHost      EventKind = "host"              // the engine came, went or changed: ask for it
+	EventUse       EventKind = "use"               // Use is what the workspaces of Owner use now
 	EventConfig    EventKind = "config"            // other settings are in force, or could not be: ask for limits and quotas
 )
 
@@ -26,6 +27,7 @@ type Event struct {
 	Owner     workspace.Owner // "" for EventHost
 	ID        workspace.ID
 	Workspace *workspace.Workspace // immutable
+	Use       []Use                // immutable
 }
 
 // subscriberBuffer is how far a subscriber may fall behind before it is dropped. Who is dropped subscribes again and
@@ -42,6 +44,7 @@ type board struct {
 	routes      map[workspace.ID]Route
 	byOwner     map[workspace.Owner][]*workspace.Workspace // sorted by creation
 	subscribers map[chan Event]struct{}
+	watched     chan struct{} // told when the first subscriber comes
 }
 
 func newBoard() *board {
@@ -50,6 +53,7 @@ func newBoard() *board {
 		routes:      map[workspace.ID]Route{},
 		byOwner:     map[workspace.Owner][]*workspace.Workspace{},
 		subscribers: map[chan Event]struct{}{},
+		watched:     make(chan struct{}, 1),
 	}
 }
 
@@ -95,6 +99,19 @@ func (b *board) announce(kind EventKind, owner workspace.Owner) {
 	b.tell(Event{Kind: kind, Owner: owner})
 }
 
+func (b *board) announceUse(owner workspace.Owner, use []Use) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tell(Event{Kind: EventUse, Owner: owner, Use: use})
+}
+
+// isWatched reports whether anybody subscribes.
+func (b *board) isWatched() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.subscribers) > 0
+}
+
 // tell hands an event to every subscriber, in order, and never waits for one. The caller holds the lock.
 func (b *board) tell(event Event) {
 	b.seq++
@@ -136,6 +153,12 @@ func (b *board) subscribe() (events <-chan Event, unsubscribe func()) {
 	ch := make(chan Event, subscriberBuffer)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.subscribers) == 0 {
+		select {
+		case b.watched <- struct{}{}:
+		default:
+		}
+	}
 	b.subscribers[ch] = struct{}{}
 	return ch, func() {
 		b.mu.Lock()

@@ -33,7 +33,8 @@ type Manager struct {
 	Options
 	board    *board
 	starts   *turnstile
-	settings atomic.Pointer[settings] // in force
+	settings atomic.Pointer[settings]                  // in force
+	uses     atomic.Pointer[map[workspace.Owner][]Use] // of the last look
 	// shownEngine is how the engine is, for surfaces.
 	shownEngine atomic.Pointer[EngineStatus]
 	resync      chan struct{} // asks the session for a new look at everything

@@ -26,6 +26,7 @@ func (m *Manager) Run(ctx context.Context) {
 	defer stop()
 	m.workers.Go(func() { m.keepQueue(ctx) })
 	m.workers.Go(func() { m.watchStorage(ctx) })
+	m.workers.Go(func() { m.watchStats(ctx) })
 	for ctx.Err() == nil {
 		err := m.session(ctx)
 		if ctx.Err() != nil {

@@ -68,6 +68,7 @@ func (m *Manager) Configure(s Settings) {
 	defer m.mu.Unlock()
 	m.settings.Store(inForce(s))
 	for _, e := range m.entries {
+		e.published = nil // names of images are part of what is shown
 		m.publish(e)
 	}
 	m.board.announce(EventConfig, "")

@@ -374,12 +374,17 @@ func (m *Manager) Restart(ctx context.Context, caller Caller, owner workspace.Ow
 
 // Stop ends a workspace, or calls its start off, and returns when its container is gone. It is idempotent.
 func (m *Manager) Stop(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
+	return m.stopBecause(ctx, caller, owner, id, "", "")
+}
+
+// stopBecause is Stop with a reason that is shown then; "" where the owner asked.
+func (m *Manager) stopBecause(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, code, notice string) error {
 	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
 			return err
 		}
 		if record.Desired != workspace.DesiredStopped {
-			stopRecord(record, "", "")
+			stopRecord(record, code, notice)
 		}
 		return nil
 	})

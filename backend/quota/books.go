@@ -24,7 +24,8 @@ func AmountsOf(c workspace.Compute) Amounts {
 
 func nano(cpus float64) int64 { return int64(math.Round(cpus * 1e9)) }
 
-func (a Amounts) plus(b Amounts) Amounts {
+// Plus returns the sum of each amount.
+func (a Amounts) Plus(b Amounts) Amounts {
 	return Amounts{a.Running + b.Running, a.NanoCPUs + b.NanoCPUs, a.MemoryMB + b.MemoryMB, a.GPUs + b.GPUs}
 }
 
@@ -130,7 +131,7 @@ func (b *Books) take(a *account, amounts Amounts, lease []string, sign int64) {
 	if sign < 0 {
 		a.held, b.host = a.held.minus(amounts), b.host.minus(amounts)
 	} else {
-		a.held, b.host = a.held.plus(amounts), b.host.plus(amounts)
+		a.held, b.host = a.held.Plus(amounts), b.host.Plus(amounts)
 	}
 	for _, device := range lease {
 		b.seats[device] += sign
@@ -229,7 +230,7 @@ func (b *Books) computeLines(owner workspace.Owner) []Line {
 		held := Amounts{}
 		for _, member := range group.Members {
 			if m := b.owners[member]; m != nil {
-				held = held.plus(m.held)
+				held = held.Plus(m.held)
 			}
 		}
 		add(scope{kind: ScopeGroup, group: name}, group.Quota, held)

@@ -153,7 +153,7 @@ func (b *Books) advise(c *Claim, short []shortage) string {
 			if len(names) == mostAdvised || enough(freed) {
 				break
 			}
-			freed = freed.plus(x.frees)
+			freed = freed.Plus(x.frees)
 			names = append(names, fmt.Sprintf("%q", x.name))
 		}
 		if len(names) > 1 && enough(freed) {

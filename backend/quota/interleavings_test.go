@@ -187,7 +187,7 @@ func (w *world) taken() []against {
 		for _, c := range w.claims {
 			for _, member := range members {
 				if c.Owner == member {
-					held = held.plus(c.Held)
+					held = held.Plus(c.Held)
 					exist++
 					storage += float64(c.StorageMB)
 				}

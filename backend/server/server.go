@@ -148,8 +148,8 @@ func (s *Server) makeAPI(options Options) error {
 	return err
 }
 
-// Owner is on whose behalf the window acts.
-func (s *Server) Owner() manager.Caller { return manager.Caller{User: s.instance.owner} }
+// Owner is on whose behalf the window acts: who runs the program, and so its administrator.
+func (s *Server) Owner() manager.Caller { return manager.Caller{User: s.instance.owner, Admin: true} }
 
 // Greet tells where the pages are, with a link that logs one browser in, and how somebody who sits elsewhere gets there.
 func (s *Server) Greet(w io.Writer) {

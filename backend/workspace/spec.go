@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode"
@@ -67,6 +68,17 @@ func CheckDisplayName(name string) error {
 		return Invalid("display_name", "The name has %d characters; %d are allowed.", utf8.RuneCountInString(name), MaxDisplayNameLength)
 	case strings.ContainsFunc(name, unshowable):
 		return Invalid("display_name", "The name contains a control character.")
+	}
+	return nil
+}
+
+// CheckText refuses a text for people that could not be shown as written in one line. Its error completes "The text …".
+func CheckText(text string) error {
+	switch {
+	case !utf8.ValidString(text):
+		return errors.New("is not valid UTF-8")
+	case strings.ContainsFunc(text, unshowable):
+		return errors.New("contains a control character")
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package workspace
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store keeps what an engine cannot hold. All methods are safe for concurrent use and durable when they return. A write
 // that returns an error has written nothing: the end of its context counts before it has begun, not afterwards.
@@ -22,6 +25,24 @@ type Store interface {
 	PutLog(ctx context.Context, id ID, text []byte) error
 	// Log returns what PutLog kept; nil when there is nothing.
 	Log(ctx context.Context, id ID) ([]byte, error)
+	// AddAudit writes down what an administrator did. The newest MaxAudit entries are kept.
+	AddAudit(ctx context.Context, entry AuditEntry) error
+	// Audit returns up to most of the newest entries, the newest first.
+	Audit(ctx context.Context, most int) ([]AuditEntry, error)
+}
+
+// MaxAudit bounds how many entries of the audit log are kept.
+const MaxAudit = 10_000
+
+// AuditEntry is one thing that an administrator did to somebody's workspace.
+type AuditEntry struct {
+	At     time.Time `json:"at"`
+	Actor  Owner     `json:"actor"`
+	Action string    `json:"action"` // "stop", "resize"
+	Owner  Owner     `json:"owner"`  // of the workspace
+	ID     ID        `json:"id"`
+	Name   string    `json:"name"`   // of the workspace, as it was
+	Detail string    `json:"detail"` // for people; may be empty
 }
 
 // MaxLogBytes bounds what is kept of the log of one ended container.

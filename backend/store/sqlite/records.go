@@ -120,6 +120,30 @@ func (s *Store) KeepVolume(ctx context.Context, volume workspace.Volume) error {
 	return nil
 }
 
+// AddAudit writes down what an administrator did, and drops what is too old to keep.
+func (s *Store) AddAudit(ctx context.Context, entry workspace.AuditEntry) error {
+	data, err := json.Marshal(entry)
+	if err == nil {
+		err = s.write(ctx, "INSERT INTO audit (data) VALUES (?)", string(data))
+	}
+	if err == nil {
+		err = s.write(context.WithoutCancel(ctx), "DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?", workspace.MaxAudit)
+	}
+	if err != nil {
+		return s.explain(err, "It could not be written down who does this, so it was not done")
+	}
+	return nil
+}
+
+// Audit returns up to most of the newest entries, the newest first.
+func (s *Store) Audit(ctx context.Context, most int) ([]workspace.AuditEntry, error) {
+	entries, err := readAll[workspace.AuditEntry](ctx, s.db, "SELECT data FROM audit ORDER BY seq DESC LIMIT ?", most)
+	if err != nil {
+		return nil, s.explain(err, "The audit log could not be read from the state file %s", s.path)
+	}
+	return entries, nil
+}
+
 // ForgetVolume drops that memory; no error when there is none.
 func (s *Store) ForgetVolume(ctx context.Context, name string) error {
 	if err := s.write(ctx, "DELETE FROM volumes WHERE name = ?", name); err != nil {
@@ -147,8 +171,8 @@ func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 }
 
 // readAll decodes the one JSON column of a query's rows.
-func readAll[T any](ctx context.Context, db *sql.DB, query string) (values []T, err error) {
-	rows, err := db.QueryContext(ctx, query)
+func readAll[T any](ctx context.Context, db *sql.DB, query string, args ...any) (values []T, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

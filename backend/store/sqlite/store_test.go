@@ -86,11 +86,17 @@ func privateFiles(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// twoMigrations is what a later version would bring.
-func twoMigrations(t *testing.T, second string) fs.FS {
-	first, err := fs.ReadFile(migrationFiles, "migrations/0001_initial.sql")
+// oneMore is what a later version would bring.
+func oneMore(t *testing.T, later string) fs.FS {
+	files := fstest.MapFS{"9999_later.sql": {Data: []byte(later)}}
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	require.NoError(t, err)
-	return fstest.MapFS{"0001_initial.sql": {Data: first}, "0002_later.sql": {Data: []byte(second)}}
+	for _, name := range names {
+		script, err := fs.ReadFile(migrationFiles, name)
+		require.NoError(t, err)
+		files[filepath.Base(name)] = &fstest.MapFile{Data: script}
+	}
+	return files
 }
 
 func TestOpen_CopiesBeforeAMigration(t *testing.T) {
@@ -100,15 +106,15 @@ func TestOpen_CopiesBeforeAMigration(t *testing.T) {
 	require.NoError(t, store.PutRecord(t.Context(), record))
 	require.NoError(t, store.Close())
 
-	migrated, err := open(filepath.Join(folder, "state.db"), twoMigrations(t, "CREATE TABLE later (x TEXT); DELETE FROM records;"))
+	migrated, err := open(filepath.Join(folder, "state.db"), oneMore(t, "CREATE TABLE later (x TEXT); DELETE FROM records;"))
 	require.NoError(t, err)
 	records, err := migrated.Records(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, records)
 	require.NoError(t, migrated.Close())
 
-	require.Equal(t, []string{"state.db", "state.db.v1"}, privateFiles(t, folder))
-	require.NoError(t, os.Rename(filepath.Join(folder, "state.db.v1"), filepath.Join(folder, "state.db")))
+	require.Equal(t, []string{"state.db", "state.db.v2"}, privateFiles(t, folder))
+	require.NoError(t, os.Rename(filepath.Join(folder, "state.db.v2"), filepath.Join(folder, "state.db")))
 	records, err = openIn(t, folder).Records(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []workspace.Record{record}, records, "the copy is a whole state file of the older version")
@@ -121,7 +127,7 @@ func TestOpen_ErrWhenAMigrationFails(t *testing.T) {
 	require.NoError(t, store.Close())
 
 	for range 2 { // the copy of the first try is no obstacle
-		_, err := open(filepath.Join(folder, "state.db"), twoMigrations(t, "DELETE FROM records; SELECT nonsense FROM nowhere;"))
+		_, err := open(filepath.Join(folder, "state.db"), oneMore(t, "DELETE FROM records; SELECT nonsense FROM nowhere;"))
 		require.ErrorContains(t, err, "could not be brought up to date")
 	}
 	records, err := openIn(t, folder).Records(t.Context())
@@ -131,7 +137,7 @@ func TestOpen_ErrWhenAMigrationFails(t *testing.T) {
 
 func TestOpen_ErrWhenTheFileIsNewer(t *testing.T) {
 	folder := t.TempDir()
-	newer, err := open(filepath.Join(folder, "state.db"), twoMigrations(t, "CREATE TABLE later (x TEXT)"))
+	newer, err := open(filepath.Join(folder, "state.db"), oneMore(t, "CREATE TABLE later (x TEXT)"))
 	require.NoError(t, err)
 	require.NoError(t, newer.Close())
 	before, err := os.ReadFile(filepath.Join(folder, "state.db"))
@@ -139,7 +145,7 @@ func TestOpen_ErrWhenTheFileIsNewer(t *testing.T) {
 
 	_, err = Open(filepath.Join(folder, "state.db"))
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(err))
-	require.ErrorContains(t, err, "newer version of the workspace manager (its schema is 2, this version knows 1)")
+	require.ErrorContains(t, err, "newer version of the workspace manager (its schema is 3, this version knows 2)")
 	after, err := os.ReadFile(filepath.Join(folder, "state.db"))
 	require.NoError(t, err)
 	require.Equal(t, before, after)

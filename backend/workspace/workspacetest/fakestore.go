@@ -18,6 +18,7 @@ type FakeStore struct {
 	writes  int
 	records map[workspace.ID][]byte // as JSON, so that nothing is shared with who wrote or reads
 	logs    map[workspace.ID][]byte
+	audit   []workspace.AuditEntry
 	volumes map[string]workspace.Volume
 }
 
@@ -127,4 +128,21 @@ func (f *FakeStore) Log(_ context.Context, id workspace.ID) ([]byte, error) {
 		return nil, nil
 	}
 	return bytes.Clone(f.logs[id]), nil
+}
+
+// AddAudit appends to the audit log.
+func (f *FakeStore) AddAudit(ctx context.Context, entry workspace.AuditEntry) error {
+	return f.write(ctx, func() {
+		f.audit = append(f.audit, entry)
+		f.audit = f.audit[max(0, len(f.audit)-workspace.MaxAudit):]
+	})
+}
+
+// Audit returns the newest entries.
+func (f *FakeStore) Audit(_ context.Context, most int) ([]workspace.AuditEntry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	newest := slices.Clone(f.audit)
+	slices.Reverse(newest)
+	return newest[:min(most, len(newest))], nil
 }

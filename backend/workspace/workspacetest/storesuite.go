@@ -23,16 +23,17 @@ type OpenStore func(t *testing.T, folder string) workspace.Store
 // TestStore is the contract of workspace.Store: every implementation must pass it.
 func TestStore(t *testing.T, open OpenStore) {
 	for name, test := range map[string]func(*testing.T, workspace.Store){
-		"an empty store answers with nothing":            storeEmpty,
-		"a record is replaced by its id":                 storeReplacesRecord,
-		"deleting a record takes its log along":          storeDeletesRecord,
-		"deleting twice is no error":                     storeDeletesTwice,
-		"a log keeps its end":                            storeBoundsLog,
-		"a log of an unknown workspace is dropped":       storeDropsStrayLog,
-		"a volume is kept until it is forgotten":         storeKeepsVolumes,
-		"what was returned can be changed without harm":  storeSharesNothing,
-		"an instant survives in any time zone":           storeKeepsInstants,
-		"writers at once do not lose each other's words": storeTakesWritersAtOnce,
+		"an empty store answers with nothing":             storeEmpty,
+		"a record is replaced by its id":                  storeReplacesRecord,
+		"deleting a record takes its log along":           storeDeletesRecord,
+		"deleting twice is no error":                      storeDeletesTwice,
+		"a log keeps its end":                             storeBoundsLog,
+		"a log of an unknown workspace is dropped":        storeDropsStrayLog,
+		"a volume is kept until it is forgotten":          storeKeepsVolumes,
+		"what was returned can be changed without harm":   storeSharesNothing,
+		"the audit log keeps what was done, newest first": storeKeepsAudit,
+		"an instant survives in any time zone":            storeKeepsInstants,
+		"writers at once do not lose each other's words":  storeTakesWritersAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, openFor(t, open, t.TempDir()))
@@ -340,4 +341,20 @@ func requireVolumes(t *testing.T, store workspace.Store, want ...workspace.Volum
 	volumes, err := store.KeptVolumes(t.Context())
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, volumes)
+}
+
+func storeKeepsAudit(t *testing.T, store workspace.Store) {
+	none, err := store.Audit(t.Context(), 10)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for n := range 3 {
+		require.NoError(t, store.AddAudit(t.Context(), workspace.AuditEntry{
+			At: time.Unix(int64(n), 0).UTC(), Actor: "root", Action: "stop", Owner: "ada0", ID: "x", Name: "thesis", Detail: fmt.Sprint(n),
+		}))
+	}
+	newest, err := store.Audit(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, newest, 2)
+	require.Equal(t, []string{"2", "1"}, []string{newest[0].Detail, newest[1].Detail})
+	require.Equal(t, workspace.Owner("root"), newest[0].Actor)
 }

@@ -4,6 +4,97 @@
  */
 
 export interface paths {
+    "/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What administrators did, the newest first */
+        get: operations["admin-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration in force, with its sources */
+        get: operations["admin-config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who has what */
+        get: operations["admin-overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/workspaces/{workspace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change the limits of anybody's workspace
+         * @description Compute, storage and idle timeout only. It is written down who did.
+         */
+        patch: operations["admin-resize"];
+        trace?: never;
+    };
+    "/admin/workspaces/{workspace_id}:stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop anybody's workspace
+         * @description It is written down who did, and the owner reads the reason. The files stay.
+         */
+        post: operations["admin-stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/config": {
         parameters: {
             query?: never;
@@ -67,6 +158,77 @@ export interface paths {
         };
         /** The images that are offered */
         get: operations["list-images"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/images:detect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say what kind of image it seems to be, and why */
+        get: operations["detect-image"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The limits of one workspace of yours, and who holds them
+         * @description `enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason.
+         */
+        get: operations["get-limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The kinds of image there are */
+        get: operations["list-profiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What you may have, and what is taken */
+        get: operations["get-quota"];
         put?: never;
         post?: never;
         delete?: never;
@@ -192,6 +354,43 @@ export interface paths {
         patch: operations["update-workspace"];
         trace?: never;
     };
+    "/users/{user_id}/workspace/{workspace_id}:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether a change would fit
+         * @description Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start.
+         */
+        post: operations["check-update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{user_id}/workspace/{workspace_id}:extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a workspace from being stopped for being unused */
+        post: operations["extend-workspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/{user_id}/workspace/{workspace_id}:logs": {
         parameters: {
             query?: never;
@@ -312,6 +511,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/{user_id}/workspace:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether a new workspace would fit
+         * @description Takes what creating one takes, and changes nothing. 422 when a field breaks a limit.
+         */
+        post: operations["check-workspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -325,6 +544,112 @@ export interface components {
             /** Format: int64 */
             port: number;
         };
+        AdminSum: {
+            /** Format: double */
+            cpus: number;
+            /** Format: int64 */
+            gpus: number;
+            /**
+             * Format: int64
+             * @description MB
+             */
+            memory: number;
+            /** @enum {string} */
+            on_exceed: "queue" | "refuse" | "";
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description MB
+             */
+            storage: number;
+            /** Format: int64 */
+            workspaces: number;
+        };
+        AdminUser: {
+            /**
+             * Format: double
+             * @description Held by limits.
+             */
+            cpus: number;
+            /** Format: int64 */
+            gpus: number;
+            groups: string[];
+            /**
+             * Format: int64
+             * @description MB held by limits.
+             */
+            memory: number;
+            quota: components["schemas"]["AdminSum"];
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description MB that volumes may hold.
+             */
+            storage: number;
+            /**
+             * Format: int64
+             * @description MB that volumes held when last measured.
+             */
+            storage_used: number;
+            user: string;
+            /** Format: int64 */
+            workspaces: number;
+        };
+        Amount: {
+            /**
+             * Format: double
+             * @description The user's own bound; null = none.
+             */
+            quota: number | null;
+            /**
+             * Format: double
+             * @description The sum of the limits that are held.
+             */
+            reserved: number;
+            /**
+             * Format: double
+             * @description What there is for everybody; null = not known or not bounded.
+             */
+            total: number | null;
+            /** @enum {string} */
+            unit: "CPUs" | "MB" | "";
+            /**
+             * Format: double
+             * @description What is really used, as last measured; null when it is not known.
+             */
+            used: number | null;
+        };
+        AuditEntry: {
+            /** @enum {string} */
+            action: "stop" | "resize";
+            admin: string;
+            /** Format: date-time */
+            at: string;
+            detail: string;
+            id: string;
+            /** @description Owner of the workspace. */
+            user: string;
+            /** @description Its name, as it was. */
+            workspace: string;
+        };
+        Check: {
+            /**
+             * Format: int64
+             * @description Place in the queue, 1 = next, when it waits.
+             */
+            position: number;
+            /** @description Why not, with the numbers and what would make it fit. */
+            reason: string;
+            /**
+             * @description Why not, in a few words; empty when it fits.
+             * @example over your quota by 2 GB of memory
+             */
+            short: string;
+            /** @enum {string} */
+            verdict: "fits" | "waits" | "refused";
+        };
         Compute: {
             /**
              * Format: double
@@ -332,6 +657,11 @@ export interface components {
              * @example 2
              */
             cpus: number;
+            /**
+             * Format: int64
+             * @description How many GPUs it asks for; gpu_ids says which ones it holds.
+             */
+            gpus: number;
             /**
              * Format: int64
              * @description Memory in MB (2^20 bytes).
@@ -352,8 +682,14 @@ export interface components {
         ComputeInput: {
             /** @description CPUs, fractions allowed, never 0. */
             cpus?: number | string;
+            /** @description How many GPUs; which ones is found out at the start. */
+            gpus?: number | string;
             /** @description Memory in MB (2^20 bytes). */
             memory?: number | string;
+            /** @description Most processes at once. */
+            processes?: number | string;
+            /** @description Size of /dev/shm in MB; 0 = what goes with the memory. */
+            shm?: number | string;
         } & {
             [key: string]: unknown;
         };
@@ -385,6 +721,32 @@ export interface components {
             memory_max: number;
             memory_options: number[];
         };
+        ConfigChange: {
+            after: string;
+            before: string;
+            key: string;
+            /** @description Whether it acts already; otherwise it does from the next start of the program on. */
+            live: boolean;
+        };
+        ConfigStatus: {
+            /** @description What the last reload changed. */
+            changes: components["schemas"]["ConfigChange"][];
+            /** @description Empty when there is none. */
+            file: string;
+            /**
+             * Format: date-time
+             * @description When what is in force was read; null = when the program started.
+             */
+            loaded_at: string | null;
+            /** @description Why the file as it is now is not in force; the one before it is. */
+            problem: string;
+        };
+        ExtendInput: {
+            /** @description From now; its idle timeout once more when left out. */
+            seconds?: (number | null) | string;
+        } & {
+            [key: string]: unknown;
+        };
         FieldProblem: {
             /**
              * @description Path of the field.
@@ -394,15 +756,39 @@ export interface components {
             /** @description What is wrong with it. */
             message: string;
         };
+        GPU: {
+            holders: components["schemas"]["GPUHolder"][];
+            id: string;
+            /**
+             * Format: int64
+             * @description MB, 0 = not known.
+             */
+            memory: number;
+            name: string;
+        };
+        GPUHolder: {
+            id: string;
+            /** Format: date-time */
+            since: string;
+            user: string;
+            /** @description Its name. */
+            workspace: string;
+        };
         Host: {
             access: components["schemas"]["AccessInfo"];
             /** @description What to do about it. */
             action: string;
+            config: components["schemas"]["ConfigStatus"];
             /** Format: int64 */
             cpus: number;
             endpoint: string;
             /** @example docker */
             engine: string;
+            /**
+             * Format: int64
+             * @description How many GPUs there are.
+             */
+            gpus: number;
             limits: components["schemas"]["Limits"];
             /**
              * Format: int64
@@ -424,6 +810,27 @@ export interface components {
             since: string | null;
             storage_driver: string;
             version: string;
+        };
+        Idle: {
+            /** @description Something runs in it, so no time counts down. */
+            in_use: boolean;
+            /**
+             * Format: date-time
+             * @description Until when its owner has asked to keep it.
+             */
+            kept_until: string | null;
+            /** @description What keeps it, or what was seen last. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when nobody has used it.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description When it will be stopped if nobody uses it.
+             */
+            stops_at: string | null;
         };
         Image: {
             default: boolean;
@@ -447,14 +854,19 @@ export interface components {
              * @enum {string}
              */
             state: "here" | "build" | "pull";
+            /** @description What people should know before they use it; may be empty. */
+            warning: string;
         };
         ImageOption: {
             display_name: string;
             image: string;
         };
         Limit: {
-            /** @enum {string} */
-            acts: "enforced" | "not acting yet";
+            /**
+             * @description enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped.
+             * @enum {string}
+             */
+            acts: "enforced" | "watched";
             /**
              * @description Whether a change acts at once or from the next start on.
              * @enum {string}
@@ -466,7 +878,7 @@ export interface components {
             default: number;
             /**
              * Format: double
-             * @description 0 = no bound of its own.
+             * @description 0 = no bound of its own; of GPUs: none.
              */
             max: number;
             /** @enum {string} */
@@ -475,6 +887,7 @@ export interface components {
         Limits: {
             container_size: components["schemas"]["Limit"];
             cpus: components["schemas"]["Limit"];
+            gpus: components["schemas"]["Limit"];
             idle_timeout: components["schemas"]["Limit"];
             memory: components["schemas"]["Limit"];
             processes: components["schemas"]["Limit"];
@@ -494,6 +907,13 @@ export interface components {
             address?: "host" | "loopback" | "";
         } & {
             [key: string]: unknown;
+        };
+        Overview: {
+            gpus: components["schemas"]["GPU"][];
+            /** @description What the machine gives out, and what is taken. */
+            host: components["schemas"]["QuotaLine"][];
+            users: components["schemas"]["AdminUser"][];
+            workspaces: components["schemas"]["Workspace"][];
         };
         Problem: {
             /**
@@ -526,10 +946,80 @@ export interface components {
             name: string;
             version: string;
         };
+        Profile: {
+            /** @example jupyter-docker-stacks */
+            name: string;
+            /** @description What people should know before they use it; may be empty. */
+            note: string;
+            /** Format: int64 */
+            port: number;
+            /** @example JupyterLab */
+            title: string;
+        };
         Progress: {
             /** @description Whether :stop calls it off. */
             cancellable: boolean;
             steps: components["schemas"]["Step"][];
+        };
+        Proposal: {
+            /**
+             * Format: int64
+             * @description Where its IDE listens; 0 = where the profile says.
+             */
+            port: number;
+            /** @description Empty: not known before the image is here. */
+            profile: string;
+            sure: boolean;
+            /** @description One sentence for people. */
+            why: string;
+        };
+        Quota: {
+            cpus: components["schemas"]["Amount"];
+            gpus: components["schemas"]["Amount"];
+            groups: string[];
+            /** @description Every bound that concerns the user, those of groups and of the machine among them. */
+            lines: components["schemas"]["QuotaLine"][];
+            memory: components["schemas"]["Amount"];
+            running: components["schemas"]["Amount"];
+            storage: components["schemas"]["Amount"];
+            user: string;
+            /**
+             * Format: int64
+             * @description Starts that wait within the quotas.
+             */
+            waiting: number;
+            workspaces: components["schemas"]["Amount"];
+        };
+        QuotaLine: {
+            /**
+             * Format: double
+             * @description null = none.
+             */
+            bound: number | null;
+            /** @description Name of the group. */
+            group: string;
+            /** @enum {string} */
+            resource: "workspaces" | "running" | "cpus" | "memory" | "storage" | "gpus";
+            /** @enum {string} */
+            scope: "user" | "group" | "host";
+            /** Format: double */
+            taken: number;
+            /** @enum {string} */
+            unit: "CPUs" | "MB" | "";
+        };
+        ReasonInput: {
+            /** @description Shown to the owner of the workspace; may be empty. */
+            reason?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        Setting: {
+            /** @example limits.memory.max */
+            key: string;
+            /** @description The file and line, the environment variable, or default. */
+            origin: string;
+            /** @description As TOML. */
+            value: string;
         };
         Step: {
             /** Format: int64 */
@@ -566,25 +1056,50 @@ export interface components {
             unit: "bytes" | "steps" | "";
         };
         Storage: {
+            /** @description Why nothing could be measured. */
+            cannot_be_measured: string;
+            /** @enum {string} */
+            container_acts: "enforced" | "watched";
+            /** Format: date-time */
+            container_measured_at: string | null;
             /**
              * Format: int64
-             * @description Limit of the container in MB; not acting yet.
+             * @description Limit in MB of what is written outside of the volume.
              */
             container_size: number;
+            /**
+             * Format: int64
+             * @description MB, as last measured; null when it is not known.
+             */
+            container_used: number | null;
             /** @description Name of the volume with the files. */
             volume: string;
             /**
+             * @description Who holds the limit of this very volume.
+             * @enum {string}
+             */
+            volume_acts: "enforced" | "watched";
+            /** Format: date-time */
+            volume_measured_at: string | null;
+            /**
              * Format: int64
-             * @description Limit of the volume in MB; not acting yet.
+             * @description Limit of the volume in MB.
              */
             volume_size: number;
+            /**
+             * Format: int64
+             * @description MB, as last measured; null when it is not known.
+             */
+            volume_used: number | null;
+            /** @description A sentence when something is nearly full, or full. */
+            warning: string;
         };
         StorageInput: {
-            /** @description Limit of the container in MB; not acting yet. */
+            /** @description Limit in MB of what is written outside of the volume. */
             container_size?: number | string;
             /** @description Name of a kept volume to use; empty for a new one. */
             volume?: string;
-            /** @description Limit of the volume in MB; not acting yet. */
+            /** @description Limit of the volume in MB. */
             volume_size?: number | string;
         } & {
             [key: string]: unknown;
@@ -602,7 +1117,22 @@ export interface components {
             /** Format: date-time */
             measured_at: string;
         };
+        Use: {
+            /**
+             * Format: double
+             * @description Over the last moments; null until two looks were taken.
+             */
+            cpus: number | null;
+            id: string;
+            /**
+             * Format: double
+             * @description MB, without caches of files.
+             */
+            memory: number;
+        };
         User: {
+            /** @description Whether the administrator's page is for you. */
+            admin: boolean;
             /** @example ada0 */
             id: string;
         };
@@ -622,6 +1152,8 @@ export interface components {
             used_by: string | null;
         };
         Workspace: {
+            /** @description Fields that are more than is allowed now; they are lowered at the next start. */
+            above_limits: string[];
             /** @description Path under which it is reached, while it is running. Use :open for a link that logs in. */
             access_url: string | null;
             /** @description What can be asked of it now. */
@@ -640,9 +1172,23 @@ export interface components {
             desired: "running" | "stopped" | "deleted";
             /** @example thesis */
             display_name: string;
+            /** @description The GPUs that it holds. */
+            gpu_ids: string[];
+            /**
+             * Format: date-time
+             * @description Since when it holds them.
+             */
+            gpus_since: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it may run although it is full, so that its owner can clean up.
+             */
+            grace_until: string | null;
             /** @example lab1a2b3c-p-ada0-s-ws-thesis */
             id: string;
-            /** @description Seconds without use after which it stops, 0 = never; not acting yet. */
+            /** @description null while it does not run or has no idle timeout. */
+            idle: components["schemas"]["Idle"];
+            /** @description Seconds without use after which it stops, 0 = never. */
             idle_timeout: (number | null) | string;
             /**
              * @description The image as people call it.
@@ -654,6 +1200,16 @@ export interface components {
             pending_restart: string[];
             /** @description The finer step inside the status, empty when nothing goes on. */
             phase: string;
+            /**
+             * Format: int64
+             * @description Where its IDE listens, if not where its profile says; else 0.
+             */
+            port: number;
+            /**
+             * Format: int64
+             * @description Place in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait.
+             */
+            position: number;
             /** @description Which contract the image speaks. */
             profile: string;
             /** @description Steps of the start that goes on or failed. */
@@ -670,6 +1226,8 @@ export interface components {
             /** Format: date-time */
             status_since: string;
             storage: components["schemas"]["Storage"];
+            /** @description A sentence when the tag of its image stands for something newer; else empty. */
+            update_available: string;
             /** Format: date-time */
             updated_at: string;
         };
@@ -688,6 +1246,8 @@ export interface components {
             idle_timeout?: (number | null) | string;
             /** @description Create it without starting it. */
             is_stopped?: (boolean | null) | (0 | 1) | string;
+            /** @description Where the IDE listens in the container; 0 or left out = where the profile says. */
+            port?: number | string;
             /** @description Which contract the image speaks; found out when left out. */
             profile?: string;
             storage?: components["schemas"]["StorageInput"];
@@ -697,13 +1257,15 @@ export interface components {
         WorkspaceUpdate: {
             /** @description true or false; their spellings in a string or as 1 and 0 are accepted. */
             clear_volume_on_stop?: (boolean | null) | (0 | 1) | string;
-            /** @description CPUs and memory apply live. */
+            /** @description CPUs and memory apply live; the rest from the next start on. */
             compute?: components["schemas"]["ComputeInput"];
             /** @description A changed image takes effect by an immediate restart. */
             container_image?: string | null;
             display_name?: string | null;
             /** @description Seconds; in requests also a numeric string, an ISO 8601 duration (PT1H30M) or null for 0. */
             idle_timeout?: (number | null) | string;
+            /** @description A changed port takes effect by an immediate restart. */
+            port?: number | string;
             profile?: string | null;
             storage?: components["schemas"]["StorageInput"];
         } & {
@@ -718,6 +1280,163 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "admin-audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][] | null;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "admin-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Setting"][] | null;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "admin-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "admin-resize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceUpdate"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "admin-stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonInput"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-config": {
         parameters: {
             query?: never;
@@ -766,10 +1485,12 @@ export interface operations {
                         host?: components["schemas"]["Host"];
                         id?: string;
                         owner?: string;
+                        quota?: components["schemas"]["Quota"];
                         /** Format: int64 */
                         seq: number;
                         /** @enum {string} */
-                        type: "snapshot" | "workspace" | "workspace_removed" | "volumes" | "host" | "alive";
+                        type: "snapshot" | "workspace" | "workspace_removed" | "volumes" | "host" | "quota" | "use" | "alive";
+                        use?: components["schemas"]["Use"][];
                         volumes?: components["schemas"]["Volume"][];
                         workspace?: components["schemas"]["Workspace"];
                         workspaces?: components["schemas"]["Workspace"][];
@@ -832,6 +1553,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Image"][] | null;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "detect-image": {
+        parameters: {
+            query: {
+                /** @description Name of the image. */
+                image: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Proposal"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-limits": {
+        parameters: {
+            query?: {
+                /** @description Image profile, for which other limits may hold. */
+                profile?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Limits"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"][] | null;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
                 };
             };
             /** @description Error */
@@ -991,6 +1834,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description Fields that are more than is allowed now; they are lowered at the next start. */
+                        above_limits: string[];
                         /** @description Path under which it is reached, while it is running. Use :open for a link that logs in. */
                         access_url: string | null;
                         /** @description What can be asked of it now. */
@@ -1009,9 +1854,23 @@ export interface operations {
                         desired: "running" | "stopped" | "deleted";
                         /** @example thesis */
                         display_name: string;
+                        /** @description The GPUs that it holds. */
+                        gpu_ids: string[];
+                        /**
+                         * Format: date-time
+                         * @description Since when it holds them.
+                         */
+                        gpus_since: string | null;
+                        /**
+                         * Format: date-time
+                         * @description Until when it may run although it is full, so that its owner can clean up.
+                         */
+                        grace_until: string | null;
                         /** @example lab1a2b3c-p-ada0-s-ws-thesis */
                         id: string;
-                        /** @description Seconds without use after which it stops, 0 = never; not acting yet. */
+                        /** @description null while it does not run or has no idle timeout. */
+                        idle: components["schemas"]["Idle"];
+                        /** @description Seconds without use after which it stops, 0 = never. */
                         idle_timeout: (number | null) | string;
                         /**
                          * @description The image as people call it.
@@ -1023,6 +1882,16 @@ export interface operations {
                         pending_restart: string[];
                         /** @description The finer step inside the status, empty when nothing goes on. */
                         phase: string;
+                        /**
+                         * Format: int64
+                         * @description Where its IDE listens, if not where its profile says; else 0.
+                         */
+                        port: number;
+                        /**
+                         * Format: int64
+                         * @description Place in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait.
+                         */
+                        position: number;
                         /** @description Which contract the image speaks. */
                         profile: string;
                         /** @description Steps of the start that goes on or failed. */
@@ -1039,6 +1908,8 @@ export interface operations {
                         /** Format: date-time */
                         status_since: string;
                         storage: components["schemas"]["Storage"];
+                        /** @description A sentence when the tag of its image stands for something newer; else empty. */
+                        update_available: string;
                         /** Format: date-time */
                         updated_at: string;
                     }[];
@@ -1175,6 +2046,82 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["WorkspaceUpdate"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "check-update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceUpdate"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "extend-workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ExtendInput"];
             };
         };
         responses: {
@@ -1392,6 +2339,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "check-workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"];
                 };
             };
             /** @description Error */

@@ -1,0 +1,97 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// statsEvery is how often what running workspaces use is looked at while somebody watches; nothing is while nobody does.
+const statsEvery = 2 * time.Second
+
+// Use is what a running workspace uses now.
+type Use struct {
+	ID          workspace.ID
+	CPUs        float64 // over the last moments
+	MemoryBytes int64
+}
+
+// watchStats tells who looks what running workspaces use, until ctx ends.
+func (m *Manager) watchStats(ctx context.Context) {
+	before := map[string]workspace.Stats{}
+	ticker := time.NewTicker(statsEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-m.board.watched: // the first has come: what it sees need not be two seconds old
+		}
+		if !m.board.isWatched() {
+			clear(before)
+			continue
+		}
+		m.lookAtStats(ctx, before)
+	}
+}
+
+// lookAtStats takes one look. before is what the last look found, by container.
+func (m *Manager) lookAtStats(ctx context.Context, before map[string]workspace.Stats) {
+	ctx, cancel := context.WithTimeout(ctx, 2*statsEvery)
+	defer cancel()
+	running, handles := m.runningHandles()
+	if len(handles) == 0 {
+		return
+	}
+	stats, err := m.Options.Engine.Stats(ctx, handles)
+	if err != nil {
+		return // the session finds out whether the engine is away
+	}
+	uses := map[workspace.Owner][]Use{}
+	for _, now := range stats {
+		view := running[now.Handle]
+		use := Use{ID: view.Record.ID, MemoryBytes: now.MemoryBytes, CPUs: -1}
+		if last, known := before[now.Handle]; known && now.At.After(last.At) {
+			use.CPUs = max(0, (now.CPUSeconds-last.CPUSeconds)/now.At.Sub(last.At).Seconds())
+		}
+		before[now.Handle] = now
+		uses[view.Record.Owner] = append(uses[view.Record.Owner], use)
+	}
+	for handle := range before {
+		if _, still := running[handle]; !still {
+			delete(before, handle)
+		}
+	}
+	m.uses.Store(&uses)
+	for owner, list := range uses {
+		m.board.announceUse(owner, list)
+	}
+}
+
+// runningHandles lists the containers that run.
+func (m *Manager) runningHandles() (map[string]*workspace.Workspace, []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	running := map[string]*workspace.Workspace{}
+	var handles []string
+	if !m.engine.up {
+		return running, nil
+	}
+	for _, e := range m.entries {
+		if e.observed != nil && e.observed.State == workspace.ContainerRunning {
+			running[e.observed.Handle] = e.published
+			handles = append(handles, e.observed.Handle)
+		}
+	}
+	return running, handles
+}
+
+// usesOf is what an owner's workspaces used when somebody last looked.
+func (m *Manager) usesOf(owner workspace.Owner) []Use {
+	if uses := m.uses.Load(); uses != nil {
+		return (*uses)[owner]
+	}
+	return nil
+}
