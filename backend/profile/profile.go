@@ -77,7 +77,8 @@ var MLWorkspace = Profile{
 	MountPath:  "/workspace",
 	KeepsPath:  true,
 	HealthPath: "/api",
-	Activity:   Activity{Probe: ProbeJupyter},
+	// JupyterLab saves the layout of its windows every ten seconds, whether somebody is there or not (recorded).
+	Activity: Activity{Probe: ProbeJupyter, Polls: []string{"/lab/api/workspaces/*"}},
 	Env: map[string]string{
 		"WORKSPACE_BASE_URL":    "{access_path}",
 		"SSH_JUMPHOST_TARGET":   "{id}",
@@ -106,6 +107,7 @@ func Builtin() []Profile {
 	for i, p := range profiles { // who changes one must not change them for all
 		profiles[i].Env = maps.Clone(p.Env)
 		profiles[i].SecretEnv, profiles[i].Capabilities = slices.Clone(p.SecretEnv), slices.Clone(p.Capabilities)
+		profiles[i].Activity.Polls = slices.Clone(p.Activity.Polls)
 	}
 	return profiles
 }
