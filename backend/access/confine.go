@@ -9,7 +9,7 @@ import (
 
 // borders are what an answer of a workspace is held within.
 type borders struct {
-	accessPath string // with the b
+	accessPath string // with the b, unless the workspace is asked without it
 	endpoint   string // the workspace as we know it
 	host       string // as its visitor knows it
 }

@@ -19,14 +19,16 @@ func isOurs(cookie string) bool {
 }
 
 // withoutOurCookies returns the Cookie headers without what no workspace may see; the rest stays byte for byte.
-func withoutOurCookies(headers []string) []string {
+func withoutOurCookies(headers []string) []string { return withoutCookies(headers, isOurs) }
+
+// withoutCookies returns the Cookie headers without those that are to go, by name; the rest stays byte for byte.
+func withoutCookies(headers []string, goes func(name string) bool) []string {
 	var kept []string
 	for _, header := range headers {
 		var pairs []string
 		for pair := range strings.SplitSeq(header, ";") {
 			pair = strings.TrimSpace(pair)
-			name, _, _ := strings.Cut(pair, "=")
-			if pair != "" && !isOurs(strings.TrimSpace(name)) {
+			if pair != "" && !goes(nameOf(pair)) {
 				pairs = append(pairs, pair)
 			}
 		}
@@ -35,6 +37,22 @@ func withoutOurCookies(headers []string) []string {
 		}
 	}
 	return kept
+}
+
+func nameOf(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return strings.TrimSpace(name)
+}
+
+// addCookies adds cookies to those of the visitor, who cannot choose another value for them. All go in one header: not
+// every server reads a second one.
+func addCookies(header http.Header, added string) {
+	names := map[string]bool{}
+	for pair := range strings.SplitSeq(added, ";") {
+		names[nameOf(pair)] = true
+	}
+	kept := withoutCookies(header["Cookie"], func(name string) bool { return names[name] })
+	header["Cookie"] = []string{strings.Join(append(kept, added), "; ")}
 }
 
 // withoutToken returns a query without ML Lab's token; the rest stays byte for byte.

@@ -90,6 +90,8 @@ func (b *buffers) Put(buffer []byte) { b.pool.Put((*[copyBuffer]byte)(buffer)) }
 // forward passes the request on to the workspace and its answer back.
 func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 	v.asked = r
+	v.caused = v.target.Signs != nil && causedByPerson(r, cutBase(r.URL.Path, v.base), v.target.Polls)
+	var answer http.ResponseWriter = finalOnly{w}
 	if _, upgrades := r.Header["Upgrade"]; upgrades {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			r.Header.Del("Upgrade") // h2c would be a tunnel past everything here
@@ -98,6 +100,9 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 			defer cancel()
 			defer context.AfterFunc(v.life, cancel)()
 			r = r.WithContext(ctx)
+			if v.target.Signs != nil {
+				answer = tunnel{finalOnly{w}, v}
+			}
 		}
 	}
 	shared := v.proxy.upstream
@@ -112,7 +117,7 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) {
 		BufferPool:     shared.buffers,
 		ErrorLog:       shared.log,
 	}
-	forwarder.ServeHTTP(finalOnly{w}, r)
+	forwarder.ServeHTTP(answer, r)
 }
 
 // rewrite makes what the workspace gets to see of a request. It keeps the browser's Host, by which Jupyter judges
@@ -128,8 +133,15 @@ func (v *visit) rewrite(request *httputil.ProxyRequest) {
 	}
 	stripCredentials(out.Header)
 	request.SetXForwarded()
-	if v.target.SecretHeaderName != "" {
-		out.Header.Set(v.target.SecretHeaderName, v.target.SecretHeaderValue)
+	for name, value := range v.target.Headers {
+		out.Header.Set(name, value)
+	}
+	switch name := v.target.SecretHeaderName; {
+	case name == "":
+	case strings.EqualFold(name, "Cookie"):
+		addCookies(out.Header, v.target.SecretHeaderValue)
+	default:
+		out.Header.Set(name, v.target.SecretHeaderValue)
 	}
 }
 
@@ -144,6 +156,7 @@ func cutBase(path, base string) string {
 }
 
 func (v *visit) confine(res *http.Response) error {
+	v.note(res)
 	borders{accessPath: v.target.AccessPath, endpoint: v.endpoint(), host: res.Request.Host}.confine(res)
 	if v.renew {
 		res.Header.Add("Set-Cookie", v.sessions.cookie(v.asked, &v.target, v.mode).String())

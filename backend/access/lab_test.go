@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"lab-workspace-manager/backend/activity"
+	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -112,6 +114,8 @@ func newLab(t testing.TB, backend http.Handler) *lab {
 			SecretHeaderName: "Authorization", SecretHeaderValue: "token secret-of-" + string(id),
 			AccessPath:  "/projects/ada0/services/" + string(id) + "/access/8080b",
 			LandingPath: "/projects/ada0/services/" + string(id) + "/access/8080b/lab",
+			Signs:       (&activity.Ledger{}).Trace("uid"),
+			Polls:       profile.Minimal.Activity.Polls,
 		}
 	}
 	l.proxy = l.newProxy([]byte("a token"))

@@ -22,12 +22,20 @@ type Target struct {
 	Status      workspace.Status
 	Reason      string
 	Endpoint    string // "http://172.18.0.2:8080"; "" when there is none
-	// The header that unlocks the IDE; it is added to what goes there and never shown to a browser.
+	// The header that unlocks the IDE; it is added to what goes there and never shown to a browser. Cookies are added to
+	// those of the visitor.
 	SecretHeaderName  string
 	SecretHeaderValue string
-	AccessPath        string // "/projects/ada0/services/lab-p-ada0-s-x/access/8080b"
-	LandingPath       string // where a visit begins, on the same host; "" = AccessPath and a slash
-	Progress          []workspace.StepProgress
+	Headers           map[string]string // sent to the IDE with every request, in place of what the visitor says
+	// AccessPath is "/projects/ada0/services/lab-p-ada0-s-x/access/8080b". Without the b at its end the IDE is asked
+	// without it.
+	AccessPath  string
+	LandingPath string // where a visit begins, on the same host; "" = AccessPath and a slash
+	Progress    []workspace.StepProgress
+
+	Signs      Signs    // hears when somebody works in it; nil = nobody wants to know
+	Polls      []string // paths below AccessPath of what pages do by themselves; "*" stands for any part
+	QuietFrame int      // size in bytes of what pages send through WebSockets by themselves
 }
 
 func (t *Target) landing() string { return cmp.Or(t.LandingPath, t.AccessPath+"/") }
@@ -147,6 +155,7 @@ type visit struct {
 	target Target
 	renew  bool          // the visitor's cookie gets old
 	asked  *http.Request // as the visitor sent it; set by forward
+	caused bool          // by a person; set by forward
 
 	sessions *sessions
 	life     context.Context // of a tunnel of this visit
@@ -253,11 +262,24 @@ func (v *visit) serve(w http.ResponseWriter, r *http.Request) {
 		redirect(w, v.target.landing())
 	case v.port != portOf(v.target.AccessPath):
 		p.refuse(w, r, http.StatusNotFound, workspace.CodeNotFound, "This port of the workspace cannot be reached from outside.")
-	case v.target.reachable():
-		v.forward(w, r)
-	default:
+	case !v.target.reachable():
 		v.wait(w, r)
+	case v.isBare(r):
+		after := ""
+		if query := withoutToken(r.URL.RawQuery); query != "" {
+			after = "?" + query
+		}
+		redirect(w, v.base+"/"+after)
+	default:
+		v.forward(w, r)
 	}
+}
+
+// isBare reports whether the access path is asked for without the slash at its end, of a workspace that does not know
+// this path: the relative addresses in its pages would lead beside it.
+func (v *visit) isBare(r *http.Request) bool {
+	return v.strip && !strings.HasSuffix(v.target.AccessPath, "b") && len(r.URL.Path) == len(v.base) &&
+		(r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Upgrade") == ""
 }
 
 // portOf is the port in an access path.

@@ -50,6 +50,12 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 		StatusSince: view.StatusSince, CreatedAt: record.CreatedAt, UpdatedAt: record.UpdatedAt,
 		Actions: orEmpty(view.Actions), PendingRestart: orEmpty(view.PendingRestart), Progress: progressOf(view),
 	}
+	if view.Idle != (workspace.IdleView{}) {
+		shown.Idle = &Idle{
+			InUse: view.Idle.InUse, Since: timeOrNil(view.Idle.Since), StopsAt: timeOrNil(view.Idle.StopsAt), Reason: view.Idle.Reason,
+			KeptUntil: timeOrNil(record.KeepUntil),
+		}
+	}
 	if view.Status == workspace.StatusRunning {
 		path := p.Manager.AccessPath(view)
 		shown.AccessURL = &path

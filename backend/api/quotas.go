@@ -200,6 +200,37 @@ func usesOf(uses []manager.Use) []Use {
 	return shown
 }
 
+// Vote is one piece of evidence on whether a workspace is in use.
+type Vote struct {
+	Kind   string     `json:"kind" example:"kernel"`
+	Active bool       `json:"active" doc:"In use right now."`
+	At     *time.Time `json:"at" doc:"When it was seen."`
+	Until  *time.Time `json:"until" doc:"Until when it is not stopped, whatever else is known."`
+	Reason string     `json:"reason" doc:"The beginning of a sentence for people." example:"a cell of thesis.ipynb runs"`
+}
+
+// Activity is what speaks for the use of a workspace, and what follows.
+type Activity struct {
+	InUse   bool       `json:"in_use"`
+	Since   *time.Time `json:"since" doc:"Since when nobody has used it."`
+	StopsAt *time.Time `json:"stops_at" doc:"When it will be stopped if nobody uses it; null = never, as things are."`
+	Reason  string     `json:"reason"`
+	Votes   []Vote     `json:"votes" nullable:"false" doc:"The strongest first."`
+}
+
+// Activity shows what speaks for the use of a workspace.
+func (p *Presenter) Activity(caller manager.Caller, owner workspace.Owner, id workspace.ID) (Activity, error) {
+	verdict, err := p.Manager.InUse(caller, owner, id)
+	if err != nil {
+		return Activity{}, err
+	}
+	shown := Activity{InUse: verdict.InUse, Since: timeOrNil(verdict.IdleSince), StopsAt: timeOrNil(verdict.StopsAt), Reason: verdict.Reason, Votes: make([]Vote, len(verdict.Votes))}
+	for i, vote := range verdict.Votes {
+		shown.Votes[i] = Vote{Kind: vote.Kind, Active: vote.Active, At: timeOrNil(vote.At), Until: timeOrNil(vote.Until), Reason: vote.Reason}
+	}
+	return shown, nil
+}
+
 // ExtendInput says for how long a workspace shall be kept from being stopped for being unused.
 type ExtendInput struct {
 	_       struct{}     `additionalProperties:"true"`
@@ -269,6 +300,14 @@ func (s *service) registerQuotas(api huma.API) {
 			return nil, s.fail(ctx, err)
 		}
 		return &struct{ Body Check }{answer}, nil
+	})
+	inUse := operation("get-activity", http.MethodGet, workspacesPath+"/{workspace_id}:activity", "Say whether a workspace is in use, and what speaks for it", tag, http.StatusOK)
+	huma.Register(api, inUse, func(ctx context.Context, in *struct{ WorkspacePath }) (*struct{ Body Activity }, error) {
+		shown, err := s.Presenter.Activity(callerOf(ctx), in.owner(), in.id())
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Activity }{shown}, nil
 	})
 	extend := operation("extend-workspace", http.MethodPost, workspacesPath+"/{workspace_id}:extend", "Keep a workspace from being stopped for being unused", tag, http.StatusOK)
 	huma.Register(api, extend, func(ctx context.Context, in *struct {

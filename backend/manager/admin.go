@@ -200,6 +200,7 @@ func (m *Manager) Extend(ctx context.Context, caller Caller, owner workspace.Own
 			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q does not run.", record.Spec.DisplayName)
 		}
 		record.KeepUntil = m.Now().Add(by)
+		m.lookAtIdle()
 		return nil
 	})
 	if err != nil {

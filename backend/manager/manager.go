@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lab-workspace-manager/backend/activity"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -24,7 +25,11 @@ type Options struct {
 
 	Now          func() time.Time
 	NewUID       func() string
-	StartsAtOnce int           // 0 = 4
+	StartsAtOnce int // 0 = 4
+	// Activity is where the access proxy notes that people work; nil = nobody does. Ask asks workspaces whether they
+	// compute; nil = none can be asked.
+	Activity     *activity.Ledger
+	Ask          Asker
 	MeasureEvery time.Duration // how often what running workspaces write is measured; 0 = a minute
 }
 
@@ -40,6 +45,8 @@ type Manager struct {
 	resync      chan struct{} // asks the session for a new look at everything
 	stirred     chan struct{} // asks for a look at the queue
 	measureNow  chan struct{} // asks for a look at what is due to be measured
+	idleSoon    chan struct{} // asks for a look at who is idle
+	started     time.Time     // of this manager
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
@@ -87,6 +94,9 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 	if options.NewUID == nil {
 		options.NewUID = newUID
 	}
+	if options.Activity == nil {
+		options.Activity = &activity.Ledger{}
+	}
 	if options.MeasureEvery == 0 {
 		options.MeasureEvery = measureEvery
 	}
@@ -100,6 +110,8 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 		resync:     make(chan struct{}, 1),
 		stirred:    make(chan struct{}, 1),
 		measureNow: make(chan struct{}, 1),
+		idleSoon:   make(chan struct{}, 1),
+		started:    options.Now(),
 		entries:    map[workspace.ID]*entry{},
 		queued:     map[workspace.ID]*entry{},
 		leased:     map[workspace.ID]*entry{},

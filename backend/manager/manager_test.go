@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"lab-workspace-manager/backend/activity"
 	"lab-workspace-manager/backend/manager"
 	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/quota"
@@ -36,6 +37,8 @@ type lab struct {
 	adjust func(*manager.Settings) // before the manager starts; nil = as they are
 
 	measureEvery time.Duration
+	ledger       *activity.Ledger
+	ask          manager.Asker
 }
 
 func newLab(t *testing.T) *lab {
@@ -67,7 +70,7 @@ func (l *lab) run() {
 		l.adjust(&settings)
 	}
 	l.runWith(manager.Options{
-		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery,
+		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery, Activity: l.ledger, Ask: l.ask,
 		Log: slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
 }

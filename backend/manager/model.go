@@ -31,6 +31,11 @@ type entry struct {
 	waits quota.Waiting // while it waits within the quotas: its place, and why
 	use   stored        // what it has written
 
+	idle     workspace.IdleView // as shown
+	idleRun  string             // incarnation that the evidence is of
+	probed   time.Time          // when it last answered, or did not
+	probeDue time.Time          // when it is asked again
+
 	published *workspace.Workspace
 	route     Route // as published
 	removed   bool  // nothing of it is left; who still holds it lets go
@@ -102,6 +107,9 @@ func (m *Manager) index(e *entry) {
 	}
 	keep(m.queued, !e.record.QueuedAt.IsZero())
 	keep(m.leased, e.record.Lease.Devices != "")
+	if e.published != nil && m.canIdle(e) != (e.idle != workspace.IdleView{}) {
+		m.lookAtIdle()
+	}
 	if len(m.queued)+len(m.leased) > 0 && !m.settling {
 		m.stir()
 	}
@@ -140,6 +148,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	})
 	view.Position = e.waits.Position
 	view.Storage = m.storageView(e)
+	view.Idle = e.idle
 	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
@@ -182,7 +191,7 @@ func sameView(a, b *workspace.Workspace) bool {
 	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
 		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
 		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
-		a.Position == b.Position && a.Storage == b.Storage && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
+		a.Position == b.Position && a.Storage == b.Storage && a.Idle == b.Idle && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
 		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
 }
 

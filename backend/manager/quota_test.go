@@ -16,8 +16,8 @@ import (
 	"lab-workspace-manager/backend/workspace/workspacetest"
 )
 
-// memory asks for a workspace of that size.
-func (l *lab) ask(name string, memoryMB int64) (*workspace.Workspace, error) {
+// request asks for a workspace of that size.
+func (l *lab) request(name string, memoryMB int64) (*workspace.Workspace, error) {
 	return l.Create(context.Background(), caller, ada, manager.CreateRequest{
 		DisplayName: ptr(name), Image: ptr(workspacetest.FakeGoodImage), MemoryMB: ptr(memoryMB),
 	})
@@ -25,7 +25,7 @@ func (l *lab) ask(name string, memoryMB int64) (*workspace.Workspace, error) {
 
 func (l *lab) have(name string, memoryMB int64) workspace.ID {
 	l.t.Helper()
-	made, err := l.ask(name, memoryMB)
+	made, err := l.request(name, memoryMB)
 	require.NoError(l.t, err)
 	return made.Record.ID
 }
@@ -79,10 +79,10 @@ func TestManager_AStartThatDoesNotFitWaitsForItsTurn(t *testing.T) {
 func TestManager_RefusesWhatCanNeverFitAndWhatMayNotWait(t *testing.T) {
 	l := newLabWith(t, withUserQuota(quota.Sums{MemoryMB: 6000, Workspaces: 2, StorageMB: 12_000, OnExceed: quota.Refuse}))
 	first := l.have("first", 4000)
-	_, err := l.ask("too large", 7000)
+	_, err := l.request("too large", 7000)
 	require.Equal(t, workspace.CodeOverQuota, workspace.CodeOf(err))
 	require.ErrorContains(t, err, "Your quota is 6 GB of memory in all")
-	_, err = l.ask("not now", 4000)
+	_, err = l.request("not now", 4000)
 	require.ErrorContains(t, err, `Stop "first" to free 4 GB, or ask for at most 2 GB.`)
 
 	check, err := l.Check(t.Context(), caller, ada, manager.CreateRequest{MemoryMB: ptr[int64](3000)})
@@ -110,7 +110,7 @@ func TestManager_DeletingIsNoWayRoundTheStorageQuota(t *testing.T) {
 	volume := l.reach(first, workspace.StatusRunning).Record.Volume
 	require.NoError(t, l.Delete(t.Context(), caller, ada, first, false))
 	l.have("second", 1000)
-	_, err := l.ask("third", 1000)
+	_, err := l.request("third", 1000)
 	require.ErrorContains(t, err, "10 GB are there, and this would be 5 GB more")
 	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("again"), Volume: volume})
 	require.NoError(t, err, "the files that were kept are counted once")

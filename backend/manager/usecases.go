@@ -308,6 +308,10 @@ func (m *Manager) change(ctx context.Context, caller Caller, owner workspace.Own
 	if err := m.Store.PutRecord(ctx, record); err != nil {
 		return nil, err
 	}
+	if record.Spec.IdleTimeout != e.record.Spec.IdleTimeout {
+		e.probeDue = time.Time{}
+		m.lookAtIdle()
+	}
 	e.record = record
 	m.redirect(e)
 	return e, nil
@@ -590,6 +594,9 @@ type Route struct {
 	SecretHeaderName  string
 	SecretHeaderValue string
 	Headers           map[string]string // sent with every request; never written after the route was made
+	// What pages of it do by themselves, see profile.Activity; never written after the route was made.
+	Polls      []string
+	QuietFrame int
 }
 
 func sameRoute(a, b Route) bool {
@@ -615,6 +622,7 @@ func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 	away := view.Status == workspace.StatusUnknown && e.isReady()
 	if view.Status == workspace.StatusRunning || away {
 		route.Endpoint = e.observed.Endpoint
+		route.Polls, route.QuietFrame = prof.Activity.Polls, prof.Activity.QuietFrame
 		route.Headers = prof.RequestHeaders(e.record.Owner, e.record.ID)
 		if prof.SecretHeaderName != "" {
 			route.SecretHeaderName = prof.SecretHeaderName

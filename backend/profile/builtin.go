@@ -27,7 +27,7 @@ var MLWorkspace = Profile{
 	MountPath:  "/workspace",
 	KeepsPath:  true,
 	HealthPath: "/api",
-	Activity:   Activity{Probe: ProbeJupyter},
+	Activity:   jupyterActivity(),
 	Env: map[string]string{
 		"WORKSPACE_BASE_URL":    "{access_path}",
 		"WORKSPACE_PORT":        "{port}",
@@ -112,7 +112,7 @@ var DockerStacks = Profile{
 	MountPath:  "/home/jovyan",
 	KeepsPath:  true,
 	HealthPath: "/api",
-	Activity:   Activity{Probe: ProbeJupyter},
+	Activity:   jupyterActivity(),
 	Env: map[string]string{
 		"NOTEBOOK_ARGS": "--ServerApp.base_url={access_path}",
 		"JUPYTER_PORT":  "{port}",
@@ -134,7 +134,7 @@ var Jupyter = Profile{
 	MountPath:  "/workspace",
 	KeepsPath:  true,
 	HealthPath: "/api",
-	Activity:   Activity{Probe: ProbeJupyter},
+	Activity:   jupyterActivity(),
 	Env:        map[string]string{},
 	Args: []string{
 		"jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=0.0.0.0", "--ServerApp.port={port}",
@@ -185,4 +185,10 @@ var Custom = Profile{
 		"It must work below any path, and only what is in /workspace is kept.",
 	AnswerDeadline: 3 * time.Minute,
 	StopGrace:      10 * time.Second,
+}
+
+// jupyterActivity is how to tell that somebody works in JupyterLab. It saves the layout of its windows every ten seconds,
+// whether somebody is there or not (recorded).
+func jupyterActivity() Activity {
+	return Activity{Probe: ProbeJupyter, Polls: []string{"/lab/api/workspaces/*"}}
 }

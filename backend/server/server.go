@@ -13,10 +13,13 @@ import (
 	"time"
 
 	"lab-workspace-manager/backend/access"
+	"lab-workspace-manager/backend/activity"
+	"lab-workspace-manager/backend/activity/jupyter"
 	"lab-workspace-manager/backend/api"
 	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/config"
 	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
@@ -42,6 +45,8 @@ type Server struct {
 	log       *slog.Logger
 	instance  *instance
 	engine    workspace.Engine
+	activity  *activity.Ledger // what the access proxy sees of people
+	jupyter   *jupyter.Prober
 	proxy     *access.Proxy
 	owner     *auth.Owner // nil without API
 	access    *listener
@@ -58,7 +63,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: options.Log, instance: instance}
+	s := &Server{log: options.Log, instance: instance, activity: &activity.Ledger{}, jupyter: jupyter.New(nil)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -106,15 +111,25 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 	s.Manager, err = manager.New(ctx, manager.Options{
 		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
 		Settings: manager.Settings{Policy: quota.Policy{Limits: settings.Limits}, Profiles: settings.Profiles, Catalog: catalog},
-		Log:      options.Log,
+		Log:      options.Log, Activity: s.activity, Ask: s.ask,
 	})
 	return err
+}
+
+// ask asks a workspace whether it computes.
+func (s *Server) ask(ctx context.Context, target manager.ProbeTarget) ([]activity.Vote, error) {
+	if target.Kind != profile.ProbeJupyter {
+		return nil, nil // nobody to ask, which is no error
+	}
+	return s.jupyter.Probe(ctx, jupyter.Target{
+		Endpoint: target.Endpoint, Path: target.Path, SecretHeaderName: target.SecretHeaderName, SecretHeaderValue: target.SecretHeaderValue,
+	})
 }
 
 func (s *Server) makeAccess(options Options) error {
 	var err error
 	s.proxy, err = access.New(access.Options{
-		Resolver: resolver{s.Manager}, Key: []byte(s.token), Instance: s.instance.id, Problem: api.WriteProblem,
+		Resolver: resolver{s.Manager, s.activity}, Key: []byte(s.token), Instance: s.instance.id, Problem: api.WriteProblem,
 		HostSuffix: hostSuffix, Hosts: options.Loaded.Config.Server.AllowedHosts, Log: options.Log,
 	})
 	if err != nil {
@@ -246,6 +261,7 @@ func (s *Server) close() error {
 	if s.api != nil {
 		errs = append(errs, s.api.close())
 	}
+	s.jupyter.Close()
 	if engine, closes := s.engine.(io.Closer); closes {
 		errs = append(errs, engine.Close())
 	}
@@ -254,7 +270,10 @@ func (s *Server) close() error {
 }
 
 // resolver shows the manager's workspaces to the access proxy.
-type resolver struct{ manager *manager.Manager }
+type resolver struct {
+	manager  *manager.Manager
+	activity *activity.Ledger
+}
 
 var _ access.Resolver = resolver{}
 
@@ -267,7 +286,8 @@ func (r resolver) Resolve(id workspace.ID) (access.Target, error) {
 	return access.Target{
 		Owner: view.Record.Owner, ID: view.Record.ID, UID: view.Record.UID, DisplayName: view.Record.Spec.DisplayName,
 		Status: view.Status, Reason: view.Reason, Endpoint: route.Endpoint, AccessPath: route.AccessPath,
-		SecretHeaderName: route.SecretHeaderName, SecretHeaderValue: route.SecretHeaderValue, Progress: view.Steps,
+		SecretHeaderName: route.SecretHeaderName, SecretHeaderValue: route.SecretHeaderValue, Headers: route.Headers, Progress: view.Steps,
+		Signs: r.activity.Trace(view.Record.UID), Polls: route.Polls, QuietFrame: route.QuietFrame,
 	}, nil
 }
 

@@ -80,8 +80,18 @@ type Workspace struct {
 	Cancellable    bool
 	Position       int // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
 	Storage        StorageUse
+	Idle           IdleView
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64   // grows with every published change of any workspace
+}
+
+// IdleView is how far a workspace is from being stopped for being unused. It is zero while it does not run or has no idle
+// timeout.
+type IdleView struct {
+	InUse   bool      // something runs in it, so no time counts down
+	Since   time.Time // since when nobody has used it; zero while it is in use
+	StopsAt time.Time // when it will be stopped if nobody uses it; zero = never, as things are
+	Reason  string    // what keeps it or was seen last, as the beginning of a sentence
 }
 
 // StorageUse is what a workspace has written, in MB, when that was measured (zero = not yet), and whether the engine
