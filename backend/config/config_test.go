@@ -4,10 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/profile"
 )
 
 // home is an environment in which nothing is configured and nothing of this machine is seen.
@@ -51,11 +54,28 @@ func TestExample_ShowsEveryKey(t *testing.T) {
 	for _, name := range names(imageFields()) {
 		keys = append(keys, "image[0]."+name)
 	}
+	shown := slices.IndexFunc(loaded.Config.Profiles, func(p profile.Profile) bool { return p.Name == profile.MLWorkspace.Name })
 	for _, name := range names(profileFields()) {
-		keys = append(keys, "profile[1]."+name)
+		keys = append(keys, element("profile", shown)+"."+name)
 	}
 	for _, key := range keys {
 		require.Regexp(t, `config\.example\.toml:\d+$`, loaded.Origin(key), key)
+	}
+}
+
+// What the example file shows of what there is none of by default is right and complete, too.
+func TestExample_ShowsEveryKeyThatIsNotThere(t *testing.T) {
+	text, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	loaded := mustLoad(t, regexp.MustCompile(`(?m)^#([^ \n])`).ReplaceAllString(string(text), "$1"))
+	require.Len(t, loaded.Config.Policy.Overrides, 2)
+	require.Equal(t, []string{"students", "thesis-2026"}, loaded.Config.Policy.GroupsOf("ada0"))
+	set := func(key string) bool { return strings.Contains(loaded.Origin(key), "config.toml:") }
+	for _, name := range names(groupQuotaFields()) {
+		require.True(t, set("quota.group.students."+name), name)
+	}
+	for _, name := range names(overrideFields()) {
+		require.True(t, set("override[0]."+name) || set("override[1]."+name), name)
 	}
 }
 
@@ -79,7 +99,7 @@ func TestLoad_FindsTheUsualFile(t *testing.T) {
 	loaded, err := Load(LoadOptions{Environ: env})
 	require.NoError(t, err)
 	require.Equal(t, file, loaded.File)
-	require.Equal(t, 2.0, loaded.Config.Limits.CPUs.Max)
+	require.Equal(t, 2.0, loaded.Config.Policy.Limits.CPUs.Max)
 	require.Equal(t, file+":2", loaded.Origin("limits.cpus.max"))
 
 	other, err := Load(LoadOptions{Environ: env, File: write(t, "")})

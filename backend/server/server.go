@@ -99,12 +99,12 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 	}
 	catalog := make([]manager.CatalogImage, len(settings.Images))
 	for i, offered := range settings.Images {
-		catalog[i] = manager.CatalogImage(offered)
+		catalog[i] = manager.CatalogImage{Name: offered.Name, Image: offered.Image, Profile: offered.Profile, Description: offered.Description}
 	}
 	var err error
 	s.Manager, err = manager.New(ctx, manager.Options{
 		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
-		Limits: settings.Limits, Profiles: settings.Profiles, Catalog: catalog, Log: options.Log,
+		Limits: settings.Policy.Limits, Profiles: settings.Profiles, Catalog: catalog, Log: options.Log,
 	})
 	return err
 }
