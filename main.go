@@ -31,6 +31,7 @@ var version = "dev"
 type commandLine struct {
 	Serve       bool   `help:"Serve the HTTP API and the web page instead of opening a window."`
 	PrintConfig bool   `help:"Print every setting with where it came from, and end."`
+	User        string `help:"With --print-config: print what applies to this user, a login name or an owner id." placeholder:"NAME"`
 	WindowTest  string `hidden:"" help:"Write what the window shows to this file; for tests." placeholder:"FILE"`
 
 	Config string `help:"Configuration file; by default config.toml in the configuration folder, if it is there." placeholder:"FILE" type:"path"`
@@ -107,6 +108,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
+	if cli.User != "" && !cli.PrintConfig {
+		return errors.New("--user goes with --print-config only")
+	}
 	loaded, err := config.Load(config.LoadOptions{File: cli.Config})
 	if err != nil {
 		if opensWindow(command.Command(), cli) {
@@ -123,6 +127,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return server.RotateToken(loaded, stdout)
 	}
 	switch {
+	case cli.PrintConfig && cli.User != "":
+		return loaded.PrintUser(stdout, cli.User)
 	case cli.PrintConfig:
 		return loaded.Print(stdout)
 	case cli.Serve:

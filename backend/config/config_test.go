@@ -157,8 +157,9 @@ func TestPrint_CanBeLoadedAgain(t *testing.T) {
 		[server]
 		allowed_origins = ["https://LAB.example.org/"]
 		[limits]
-		memory = { default = "1.5GB", choices = ["1GB", "2GiB"] }
+		shm = { default = "1.5GB", choices = ["1GB", "2GiB"] }
 		[[image]]
+		pull = "always"
 		name = "Mine \"quoted\" \\ ✓"
 		image = "mine:1"
 		profile = "mine"
@@ -167,6 +168,39 @@ func TestPrint_CanBeLoadedAgain(t *testing.T) {
 		title = "Mine"
 		port = 80
 		mount_path = "/data"
+		keeps_path = false
+		any_answer = true
+		args = ["a b", "\t\"'"]
+		headers = { A = "b" }
+		note = "x"
+		activity_probe = "jupyter"
+		activity_polls = ["/*"]
+		activity_quiet_frame = 1
+		[groups]
+		empty = []
+		lab = ["ada", "Jörg", "研究"]
+		[quota.group.lab]
+		cpus = 0.25
+		memory = "2 GiB"
+		[quota.user]
+		running = 3
+		[quota.host]
+		memory_overcommit = 1.25
+		[gpus]
+		devices = ["0"]
+		shares = 2
+		[images]
+		allowed = ["a*"]
+		check_updates = 0
+		[[override]]
+		users = ["ada"]
+		groups = ["lab"]
+		limits = { memory.max = "1GB", idle_timeout.max = "2h", gpus.max = 0, cpus.default = 0.25 }
+		quota = { on_exceed = "refuse", cpus = 1.5 }
+		[[override]]
+		profiles = ["mine"]
+		limits.always_clear_volume_on_stop = false
+		limits.volume_size = { default = "90GB", choices = [] }
 	`, "WORKSPACE_MAX_CPUS=0.5", "PORT=9999", "LOG_LEVEL=WARNING")
 	var printed strings.Builder
 	require.NoError(t, first.Print(&printed))

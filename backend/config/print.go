@@ -63,10 +63,12 @@ func (l Loaded) settingTables() (tables []table) {
 			tables = append(tables, table{heading: heading("[%s]", section), key: section})
 		}
 		last := &tables[len(tables)-1]
-		last.rows = append(last.rows, row{
-			name: name, value: setting.show(&l.Config), origin: l.Origin(setting.name),
-			open: !l.loader.isSet(setting.name) && l.loader.mustStayOpen(setting.name),
-		})
+		r := row{name: name, value: setting.show(&l.Config), origin: l.Origin(setting.name)}
+		if !l.loader.isSet(setting.name) && l.loader.mustStayOpen(setting.name) {
+			r.open = true
+			r.origin += "; not set, so that it follows a lower maximum of an override"
+		}
+		last.rows = append(last.rows, r)
 	}
 	return tables
 }
