@@ -5,7 +5,8 @@
 // not. It is the only reader of the environment and of the XDG paths; everything else receives values. It must not know
 // what the rest of the program does with them, ask an engine, or write anything.
 //
-// Everything here is a value or a function without state, and safe for concurrent use.
+// Everything here is a value or a function without state, and safe for concurrent use, but for the Watcher, which says
+// itself what it is.
 package config
 
 import (

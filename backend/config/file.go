@@ -102,7 +102,7 @@ func (f filler[S]) fillKey(inner, key string, value any) error {
 			return other.apply(f.doc, value)
 		}
 	}
-	if !slices.ContainsFunc(f.names(), func(known string) bool { return strings.HasPrefix(known, name+".") }) {
+	if !f.hasBelow(name) {
 		return unknownKey(f.doc, f.base, inner, key, f.names())
 	}
 	table, isTable := value.(map[string]any)
@@ -110,6 +110,13 @@ func (f filler[S]) fillKey(inner, key string, value any) error {
 		return wrong(f.doc.at(full), full, value, fmt.Sprintf("a table, [%s]", tableName(full)), errNotAllowed)
 	}
 	return f.fill(name, table)
+}
+
+// hasBelow says that there are keys below a name, so that it is a table.
+func (f filler[S]) hasBelow(name string) bool {
+	below := name + "."
+	return slices.ContainsFunc(f.fields, func(known field[S]) bool { return strings.HasPrefix(known.name, below) }) ||
+		slices.ContainsFunc(f.others, func(known other) bool { return strings.HasPrefix(known.name, below) })
 }
 
 func (f filler[S]) names() []string {

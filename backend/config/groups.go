@@ -60,10 +60,10 @@ func (l *loader) applyGroups(doc document, value any) error {
 	if !isTable {
 		return wrong(doc.at(groupsTable), groupsTable, value, "a table, [groups]", errNotAllowed)
 	}
-	members := at("members", people(), func(g *quota.Group) *[]workspace.Owner { return &g.Members })
+	names, members := groupName(), at("members", people(), func(g *quota.Group) *[]workspace.Owner { return &g.Members })
 	for _, name := range doc.inOrder(groupsTable, table) {
 		key := join(groupsTable, name)
-		if err := checkGroupName(doc, key, name); err != nil {
+		if err := checkGroupName(doc, names, key, name); err != nil {
 			return err
 		}
 		group := l.group(name)
@@ -81,10 +81,10 @@ func (l *loader) applyGroupQuotas(doc document, value any) error {
 	if !isTable {
 		return wrong(doc.at(groupQuota), groupQuota, value, "a table with a table for each group, [quota.group.NAME]", errNotAllowed)
 	}
-	fields := groupQuotaFields()
+	names, fields := groupName(), groupQuotaFields()
 	for _, name := range doc.inOrder(groupQuota, table) {
 		key := join(groupQuota, name)
-		if err := checkGroupName(doc, key, name); err != nil {
+		if err := checkGroupName(doc, names, key, name); err != nil {
 			return err
 		}
 		sums, isTable := table[name].(map[string]any)
@@ -101,8 +101,7 @@ func (l *loader) applyGroupQuotas(doc document, value any) error {
 	return nil
 }
 
-func checkGroupName(doc document, key, name string) error {
-	kind := groupName()
+func checkGroupName(doc document, kind kind[string], key, name string) error {
 	if _, err := kind.decode(name); err != nil {
 		return wrong(doc.at(key), "the name of a group", name, kind.allowed, err)
 	}

@@ -54,6 +54,7 @@ func (l *loader) applyOverrides(doc document, value any) error {
 		return fmt.Errorf("%s: there are %d overrides; there may be %d", doc.at(overrideTables), len(list), maxOverrides)
 	}
 	fields := overrideFields()
+	l.config.Policy.Overrides = slices.Grow(l.config.Policy.Overrides, len(list))
 	for i, table := range list {
 		path, read := element(overrideTables, i), quota.Override{}
 		into := filler[quota.Override]{doc: doc, base: path, fields: fields, into: &read, note: func(name, place string) { l.origins[join(path, name)] = place }}
