@@ -79,6 +79,19 @@ func TestExample_ShowsEveryKeyThatIsNotThere(t *testing.T) {
 	}
 }
 
+// What the README shows can be loaded, and does what it says there.
+func TestReadme_ExampleLoads(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```toml\n(.*?)```").FindSubmatch(readme)
+	require.NotNil(t, block)
+	policy := mustLoad(t, string(block[1])).Config.Policy
+	require.EqualValues(t, 32_000, policy.LimitsFor("ada0", "").MemoryMB.Max)
+	require.EqualValues(t, 2, policy.LimitsFor("ada0", "").CPUs.Max)
+	require.EqualValues(t, 6, policy.SumsFor("ada0").Running)
+	require.EqualValues(t, 3, policy.SumsFor("bob0").Running)
+}
+
 func TestLoad_NothingConfigured(t *testing.T) {
 	loaded, err := Load(LoadOptions{Environ: home(t)})
 	require.NoError(t, err)
