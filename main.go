@@ -31,6 +31,7 @@ var version = "dev"
 type commandLine struct {
 	Serve       bool   `help:"Serve the HTTP API and the web page instead of opening a window."`
 	PrintConfig bool   `help:"Print every setting with where it came from, and end."`
+	User        string `help:"With --print-config: print what applies to this user, a login name or an owner id." placeholder:"NAME"`
 	WindowTest  string `hidden:"" help:"Write what the window shows to this file; for tests." placeholder:"FILE"`
 
 	Config string `help:"Configuration file; by default config.toml in the configuration folder, if it is there." placeholder:"FILE" type:"path"`
@@ -107,10 +108,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
-	loaded, err := config.Load(config.LoadOptions{File: cli.Config})
+	if cli.User != "" && !cli.PrintConfig {
+		return errors.New("--user goes with --print-config only")
+	}
+	from := config.LoadOptions{File: cli.Config}
+	loaded, err := config.Load(from)
 	if err != nil {
 		if opensWindow(command.Command(), cli) {
-			return desktop(ctx, loaded, err, "", stderr)
+			return desktop(ctx, from, loaded, err, "", stderr)
 		}
 		return err
 	}
@@ -123,44 +128,85 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return server.RotateToken(loaded, stdout)
 	}
 	switch {
+	case cli.PrintConfig && cli.User != "":
+		return loaded.PrintUser(stdout, cli.User)
 	case cli.PrintConfig:
 		return loaded.Print(stdout)
 	case cli.Serve:
-		return serve(ctx, loaded, stdout, stderr)
+		return serve(ctx, from, loaded, stdout, stderr)
 	case !hasWindow:
 		return errors.New("this program was built without a window. Run it with --serve and open the link it prints, or build it with `make build`")
 	}
-	return desktop(ctx, loaded, nil, cli.WindowTest, stderr)
+	return desktop(ctx, from, loaded, nil, cli.WindowTest, stderr)
 }
 
 func opensWindow(command string, cli commandLine) bool {
 	return hasWindow && command == "run" && !cli.Serve && !cli.PrintConfig
 }
 
-func newLog(loaded config.Loaded, w io.Writer) *slog.Logger {
-	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: loaded.Config.LogLevel}))
+// newLog makes the program's log and what its level is changed by.
+func newLog(loaded config.Loaded, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := &slog.LevelVar{}
+	level.Set(loaded.Config.LogLevel)
+	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 	// What Go's own HTTP client says there of a workspace that answers nonsense is the workspace's words.
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(logger.Handler(), slog.LevelDebug).Writer())
-	return logger
+	return logger, level
+}
+
+// reloadOnHangUp has the configuration read again whenever the process gets SIGHUP, until ctx ends. The system sends the
+// same signal when the terminal is closed that the program was started in; then it ends, as people expect.
+func reloadOnHangUp(ctx context.Context, srv *server.Server, end func()) {
+	hadTerminal := hasTerminal()
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(asked)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-asked:
+				if hadTerminal && !hasTerminal() {
+					end()
+					return
+				}
+				srv.Reload()
+			}
+		}
+	}()
+}
+
+func hasTerminal() bool {
+	terminal, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		return false
+	}
+	_ = terminal.Close() // nothing was written
+	return true
 }
 
 // serve runs the headless server until ctx ends.
-func serve(ctx context.Context, loaded config.Loaded, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, from config.LoadOptions, loaded config.Loaded, stdout, stderr io.Writer) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	logger, level := newLog(loaded, stderr)
 	srv, err := server.New(ctx, server.Options{
-		Loaded: loaded, Frontend: frontend.Assets(), Version: version, Log: newLog(loaded, stderr), API: true,
+		Loaded: loaded, Watch: &from, Frontend: frontend.Assets(), Version: version, Log: logger, LogLevel: level, API: true,
 	})
 	if err != nil {
 		return err
 	}
+	reloadOnHangUp(ctx, srv, end)
 	srv.Greet(stdout)
 	return srv.Run(ctx)
 }
 
 // desktop runs the window until it is closed. loadErr is why the configuration could not be read; the window says it.
-func desktop(ctx context.Context, loaded config.Loaded, loadErr error, report string, stderr io.Writer) error {
-	log := newLog(loaded, stderr)
-	app := newApp(log, report)
+func desktop(ctx context.Context, from config.LoadOptions, loaded config.Loaded, loadErr error, report string, stderr io.Writer) error {
+	logger, level := newLog(loaded, stderr)
+	app := newApp(logger, report)
 	ctx, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	var runErr error
@@ -168,10 +214,11 @@ func desktop(ctx context.Context, loaded config.Loaded, loadErr error, report st
 		if loadErr != nil {
 			return nil, loadErr
 		}
-		srv, err := server.New(ctx, server.Options{Loaded: loaded, Version: version, Log: log})
+		srv, err := server.New(ctx, server.Options{Loaded: loaded, Watch: &from, Version: version, Log: logger, LogLevel: level})
 		if err != nil {
 			return nil, err
 		}
+		reloadOnHangUp(ctx, srv, stop)
 		running.Go(func() { runErr = srv.Run(ctx) })
 		return srv, nil
 	}

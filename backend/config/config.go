@@ -5,7 +5,8 @@
 // not. It is the only reader of the environment and of the XDG paths; everything else receives values. It must not know
 // what the rest of the program does with them, ask an engine, or write anything.
 //
-// Everything here is a value or a function without state, and safe for concurrent use.
+// Everything here is a value or a function without state, and safe for concurrent use, but for the Watcher, which says
+// itself what it is.
 package config
 
 import (
@@ -16,16 +17,21 @@ import (
 
 	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/quota"
+	"lab-workspace-manager/backend/workspace"
 )
 
-// Config is everything that can be decided. Its Limits are not yet capped by what the host has.
+// Config is everything that can be decided. Its Policy is not yet capped by what the host has.
 type Config struct {
-	Engine      string // EngineAuto or EngineDocker
-	Server      Server
-	Docker      Docker
-	Limits      quota.Limits
+	Engine string // EngineAuto or EngineDocker
+	Server Server
+	Docker Docker
+	Policy quota.Policy
+	// FullGrace is how long a workspace whose volume or container is full may run after it was started again, so that its
+	// owner can clean up.
+	FullGrace   time.Duration
+	GPUs        GPUs
+	ImagePolicy ImagePolicy
 	Images      []Image // what the create dialog offers; never empty, the first is the default
-	TrustHostCA bool    // images built here trust the certificate authorities of this host
 	Profiles    []profile.Profile
 	LogLevel    slog.Level
 }
@@ -74,12 +80,28 @@ const (
 	ReachPort    = "port"    // a port of the loopback interface
 )
 
+// GPUs is how the devices of the machine are found.
+type GPUs struct {
+	Discover bool     // ask the machine; false where Devices are named
+	Devices  []string // ids as the machine's own tools show them
+}
+
+// ImagePolicy is what is true of all images.
+type ImagePolicy struct {
+	TrustHostCA  bool                 // builds and workspaces trust the certificate authorities of this host
+	UseHostProxy bool                 // builds and workspaces get the proxy settings of the manager's environment
+	Allowed      []string             // patterns of names in which * stands for any characters; never empty
+	Pull         workspace.PullPolicy // unless an image says otherwise
+	CheckUpdates time.Duration        // between two questions to a registry whether a tag moved; 0 = never
+}
+
 // Image is an entry of the catalogue that workspaces are created from.
 type Image struct {
 	Name        string // what people read
 	Image       string // what the engine is asked for
 	Profile     string
 	Description string
+	Pull        workspace.PullPolicy // "" = as ImagePolicy says
 }
 
 // Default is the configuration of who configures nothing.
@@ -88,20 +110,30 @@ func Default() Config {
 		Engine: EngineAuto,
 		Server: Server{Listen: "127.0.0.1:8080", AccessListen: "127.0.0.1:8081"},
 		Docker: Docker{Reach: ReachAuto, SubnetPool: "10.201.0.0/16"},
-		Limits: quota.Limits{
-			CPUs:        quota.Range[float64]{Default: 1, Max: 4},
-			MemoryMB:    quota.Range[int64]{Default: 2000, Max: 8000},
-			Processes:   quota.Range[int64]{Default: 4096},
-			VolumeMB:    quota.Range[int64]{Default: 5000, Max: 50_000},
-			ContainerMB: quota.Range[int64]{Default: 5000, Max: 20_000},
-			IdleTimeout: quota.Range[time.Duration]{Choices: []time.Duration{0, time.Hour, 4 * time.Hour}},
+		Policy: quota.Policy{
+			Limits: quota.Limits{
+				CPUs:        quota.Range[float64]{Default: 1, Max: 4},
+				MemoryMB:    quota.Range[int64]{Default: 2000, Max: 8000},
+				Processes:   quota.Range[int64]{Default: 4096},
+				GPUs:        quota.Range[int64]{Max: 8},
+				VolumeMB:    quota.Range[int64]{Default: 5000, Max: 50_000},
+				ContainerMB: quota.Range[int64]{Default: 5000, Max: 20_000},
+				IdleTimeout: quota.Range[time.Duration]{Choices: []time.Duration{0, time.Hour, 4 * time.Hour}},
+			},
+			User:      quota.Sums{OnExceed: quota.Queue},
+			Host:      quota.HostQuota{ReserveCPUs: 0.5, ReserveMemoryMB: 1000, OnExceed: quota.Queue},
+			GPUShares: 1,
+		},
+		FullGrace: 30 * time.Minute,
+		GPUs:      GPUs{Discover: true},
+		ImagePolicy: ImagePolicy{
+			TrustHostCA: true, UseHostProxy: true, Allowed: []string{"*"}, Pull: workspace.PullMissing, CheckUpdates: 6 * time.Hour,
 		},
 		Images: []Image{{
 			Name: "JupyterLab", Image: "lab-workspace-minimal:latest", Profile: profile.Minimal.Name,
 			Description: "Notebooks, terminals and a file browser with Python; small and quick to start.",
 		}},
-		TrustHostCA: true,
-		Profiles:    profile.Builtin(),
-		LogLevel:    slog.LevelInfo,
+		Profiles: profile.Builtin(),
+		LogLevel: slog.LevelInfo,
 	}
 }

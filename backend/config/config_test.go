@@ -4,10 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/profile"
 )
 
 // home is an environment in which nothing is configured and nothing of this machine is seen.
@@ -51,12 +54,42 @@ func TestExample_ShowsEveryKey(t *testing.T) {
 	for _, name := range names(imageFields()) {
 		keys = append(keys, "image[0]."+name)
 	}
+	shown := slices.IndexFunc(loaded.Config.Profiles, func(p profile.Profile) bool { return p.Name == profile.MLWorkspace.Name })
 	for _, name := range names(profileFields()) {
-		keys = append(keys, "profile[1]."+name)
+		keys = append(keys, element("profile", shown)+"."+name)
 	}
 	for _, key := range keys {
 		require.Regexp(t, `config\.example\.toml:\d+$`, loaded.Origin(key), key)
 	}
+}
+
+// What the example file shows of what there is none of by default is right and complete, too.
+func TestExample_ShowsEveryKeyThatIsNotThere(t *testing.T) {
+	text, err := os.ReadFile(exampleFile)
+	require.NoError(t, err)
+	loaded := mustLoad(t, regexp.MustCompile(`(?m)^#([^ \n])`).ReplaceAllString(string(text), "$1"))
+	require.Len(t, loaded.Config.Policy.Overrides, 2)
+	require.Equal(t, []string{"students", "thesis-2026"}, loaded.Config.Policy.GroupsOf("ada0"))
+	set := func(key string) bool { return strings.Contains(loaded.Origin(key), "config.toml:") }
+	for _, name := range names(groupQuotaFields()) {
+		require.True(t, set("quota.group.students."+name), name)
+	}
+	for _, name := range names(overrideFields()) {
+		require.True(t, set("override[0]."+name) || set("override[1]."+name), name)
+	}
+}
+
+// What the README shows can be loaded, and does what it says there.
+func TestReadme_ExampleLoads(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```toml\n(.*?)```").FindSubmatch(readme)
+	require.NotNil(t, block)
+	policy := mustLoad(t, string(block[1])).Config.Policy
+	require.EqualValues(t, 32_000, policy.LimitsFor("ada0", "").MemoryMB.Max)
+	require.EqualValues(t, 2, policy.LimitsFor("ada0", "").CPUs.Max)
+	require.EqualValues(t, 6, policy.SumsFor("ada0").Running)
+	require.EqualValues(t, 3, policy.SumsFor("bob0").Running)
 }
 
 func TestLoad_NothingConfigured(t *testing.T) {
@@ -79,7 +112,7 @@ func TestLoad_FindsTheUsualFile(t *testing.T) {
 	loaded, err := Load(LoadOptions{Environ: env})
 	require.NoError(t, err)
 	require.Equal(t, file, loaded.File)
-	require.Equal(t, 2.0, loaded.Config.Limits.CPUs.Max)
+	require.Equal(t, 2.0, loaded.Config.Policy.Limits.CPUs.Max)
 	require.Equal(t, file+":2", loaded.Origin("limits.cpus.max"))
 
 	other, err := Load(LoadOptions{Environ: env, File: write(t, "")})
@@ -137,8 +170,9 @@ func TestPrint_CanBeLoadedAgain(t *testing.T) {
 		[server]
 		allowed_origins = ["https://LAB.example.org/"]
 		[limits]
-		memory = { default = "1.5GB", choices = ["1GB", "2GiB"] }
+		shm = { default = "1.5GB", choices = ["1GB", "2GiB"] }
 		[[image]]
+		pull = "always"
 		name = "Mine \"quoted\" \\ ✓"
 		image = "mine:1"
 		profile = "mine"
@@ -147,6 +181,39 @@ func TestPrint_CanBeLoadedAgain(t *testing.T) {
 		title = "Mine"
 		port = 80
 		mount_path = "/data"
+		keeps_path = false
+		any_answer = true
+		args = ["a b", "\t\"'"]
+		headers = { A = "b" }
+		note = "x"
+		activity_probe = "jupyter"
+		activity_polls = ["/*"]
+		activity_quiet_frame = 1
+		[groups]
+		empty = []
+		lab = ["ada", "Jörg", "研究"]
+		[quota.group.lab]
+		cpus = 0.25
+		memory = "2 GiB"
+		[quota.user]
+		running = 3
+		[quota.host]
+		memory_overcommit = 1.25
+		[gpus]
+		devices = ["0"]
+		shares = 2
+		[images]
+		allowed = ["a*"]
+		check_updates = 0
+		[[override]]
+		users = ["ada"]
+		groups = ["lab"]
+		limits = { memory.max = "1GB", idle_timeout.max = "2h", gpus.max = 0, cpus.default = 0.25 }
+		quota = { on_exceed = "refuse", cpus = 1.5 }
+		[[override]]
+		profiles = ["mine"]
+		limits.always_clear_volume_on_stop = false
+		limits.volume_size = { default = "90GB", choices = [] }
 	`, "WORKSPACE_MAX_CPUS=0.5", "PORT=9999", "LOG_LEVEL=WARNING")
 	var printed strings.Builder
 	require.NoError(t, first.Print(&printed))

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
 	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/quota"
+	"lab-workspace-manager/backend/workspace"
 )
 
 // field is one key of a table that is kept in an S.
@@ -39,8 +41,55 @@ func at[S, T any](name string, kind kind[T], in func(*S) *T) field[S] {
 	}
 }
 
+// atPart is at for a value that need not be there.
+func atPart[S, T any](name string, kind kind[T], in func(*S) **T) field[S] {
+	return field[S]{
+		name:    name,
+		allowed: kind.allowed,
+		set: func(into *S, value any) error {
+			decoded, err := kind.decode(value)
+			if err == nil {
+				*in(into) = &decoded
+			}
+			return err
+		},
+		show: func(of *S) string {
+			if part := *in(of); part != nil {
+				return kind.show(*part)
+			}
+			return ""
+		},
+	}
+}
+
+// atTable is at for a table. Writing an empty one where there is nothing changes nothing.
+func atTable[S any](name string, kind kind[map[string]string], in func(*S) *map[string]string) field[S] {
+	f := at(name, kind, in)
+	f.set = func(into *S, value any) error {
+		decoded, err := kind.decode(value)
+		if err == nil && len(decoded)+len(*in(into)) > 0 {
+			*in(into) = decoded
+		}
+		return err
+	}
+	return f
+}
+
+// hiddenWhenEmpty does not show a list without entries.
+func hiddenWhenEmpty[S any](f field[S]) field[S] {
+	show := f.show
+	f.show = func(of *S) string {
+		if text := show(of); text != "[]" {
+			return text
+		}
+		return ""
+	}
+	return f
+}
+
 // Names of keys that are mentioned in more than one place.
 const (
+	keyEngine       = "engine"
 	keyListen       = "server.listen"
 	keyAccessListen = "server.access_listen"
 	keyAccessPort   = "server.access_port"
@@ -50,23 +99,26 @@ const (
 	keyMemory       = "limits.memory"
 	keyShm          = "limits.shm"
 	keyProcesses    = "limits.processes"
+	keyGPUs         = "limits.gpus"
 	keyVolume       = "limits.volume_size"
 	keyContainer    = "limits.container_size"
 	keyIdleTimeout  = "limits.idle_timeout"
 	keyAlwaysClear  = "limits.always_clear_volume_on_stop"
+	keyDiscover     = "gpus.discover"
+	keyDevices      = "gpus.devices"
 	keyLogLevel     = "log.level"
+	keyTrustCA      = "images.trust_host_ca"
+	keyUseProxy     = "images.use_host_proxy"
 
 	partDefault = ".default"
 	partMax     = ".max"
 	partChoices = ".choices"
 )
 
-const noBound = "no bound of its own"
-
 // settings are all keys with one value, in the order of the example file.
 func settings() []field[Config] {
 	fields := []field[Config]{
-		at("engine", engineName(), func(c *Config) *string { return &c.Engine }),
+		at(keyEngine, engineName(), func(c *Config) *string { return &c.Engine }),
 		at(keyListen, address(), func(c *Config) *string { return &c.Server.Listen }),
 		at(keyAccessListen, address(), func(c *Config) *string { return &c.Server.AccessListen }),
 		at(keyAccessPort, port(0, "a port from 1 to 65535, or 0 for the one in access_listen"), func(c *Config) *int { return &c.Server.AccessPort }),
@@ -76,34 +128,38 @@ func settings() []field[Config] {
 		at("docker.reach", oneOf(ReachAuto, ReachAddress, ReachPort), func(c *Config) *string { return &c.Docker.Reach }),
 		at("docker.subnet_pool", subnetPool(), func(c *Config) *string { return &c.Docker.SubnetPool }),
 	}
-	fields = append(fields, rangeOf(keyCPUs, cpus(), cpus(), cpus(), func(c *Config) *quota.Range[float64] { return &c.Limits.CPUs })...)
-	memory := size(least{quota.MinMemoryMB, ""})
-	fields = append(fields, rangeOf(keyMemory, memory, memory, memory, func(c *Config) *quota.Range[int64] { return &c.Limits.MemoryMB })...)
-	fields = append(fields, rangeOf(keyShm, size(least{1, "half of the memory"}), size(least{1, noBound}), size(least{1, ""}),
-		func(c *Config) *quota.Range[int64] { return &c.Limits.ShmMB })...)
-	const fewProcesses = 16 // an IDE does not start with less
-	fields = append(fields, rangeOf(keyProcesses, processes(least{fewProcesses, ""}), processes(least{fewProcesses, noBound}), processes(least{fewProcesses, ""}),
-		func(c *Config) *quota.Range[int64] { return &c.Limits.Processes })...)
-	storage, storageBound := size(least{1, ""}), size(least{1, noBound})
-	fields = append(fields, rangeOf(keyVolume, storage, storageBound, storage, func(c *Config) *quota.Range[int64] { return &c.Limits.VolumeMB })...)
-	fields = append(fields, rangeOf(keyContainer, storage, storageBound, storage, func(c *Config) *quota.Range[int64] { return &c.Limits.ContainerMB })...)
-	fields = append(fields, rangeOf(keyIdleTimeout, idleTimeout("never"), idleTimeout(noBound), idleTimeout("never"),
-		func(c *Config) *quota.Range[time.Duration] { return &c.Limits.IdleTimeout })...)
+	for _, l := range limits() {
+		fields = append(fields, l.settings()...)
+	}
+	fields = append(fields,
+		at(keyAlwaysClear, flag(), func(c *Config) *bool { return &c.Policy.Limits.AlwaysClearVolumeOnStop }),
+		at("limits.full_grace", duration(`a time from "1s" to "168h"`, time.Second, maxFullGrace), func(c *Config) *time.Duration { return &c.FullGrace }),
+	)
+	for _, s := range sums() {
+		fields = append(fields, s.ofUser())
+	}
 	return append(fields,
-		at(keyAlwaysClear, flag(), func(c *Config) *bool { return &c.Limits.AlwaysClearVolumeOnStop }),
-		at("images.trust_host_ca", flag(), func(c *Config) *bool { return &c.TrustHostCA }),
+		at("quota.host.reserve_cpus", cpuSum("nothing"), func(c *Config) *float64 { return &c.Policy.Host.ReserveCPUs }),
+		at("quota.host.reserve_memory", size(least{1, "nothing"}), func(c *Config) *int64 { return &c.Policy.Host.ReserveMemoryMB }),
+		at("quota.host.cpu_overcommit", overcommit(), func(c *Config) *float64 { return &c.Policy.Host.CPUOvercommit }),
+		at("quota.host.memory_overcommit", overcommit(), func(c *Config) *float64 { return &c.Policy.Host.MemoryOvercommit }),
+		at("quota.host.on_exceed", onExceed(), func(c *Config) *quota.OnExceed { return &c.Policy.Host.OnExceed }),
+		at(keyDiscover, flag(), func(c *Config) *bool { return &c.GPUs.Discover }),
+		at(keyDevices, distinct(listOf(device())), func(c *Config) *[]string { return &c.GPUs.Devices }),
+		at("gpus.shares", whole[int](fmt.Sprintf("a number of workspaces from 1 to %d", maxShares), from(1, maxShares)), func(c *Config) *int { return &c.Policy.GPUShares }),
+		at(keyTrustCA, flag(), func(c *Config) *bool { return &c.ImagePolicy.TrustHostCA }),
+		at(keyUseProxy, flag(), func(c *Config) *bool { return &c.ImagePolicy.UseHostProxy }),
+		at("images.allowed", notEmpty(distinct(listOf(imagePattern()))), func(c *Config) *[]string { return &c.ImagePolicy.Allowed }),
+		at("images.pull", pullPolicy(), func(c *Config) *workspace.PullPolicy { return &c.ImagePolicy.Pull }),
+		at("images.check_updates", checkInterval(), func(c *Config) *time.Duration { return &c.ImagePolicy.CheckUpdates }),
 		at(keyLogLevel, logLevel(), func(c *Config) *slog.Level { return &c.LogLevel }),
 	)
 }
 
-// rangeOf makes the three keys of a limit.
-func rangeOf[T number](name string, normal, most, choice kind[T], in func(*Config) *quota.Range[T]) []field[Config] {
-	return []field[Config]{
-		at(name+partDefault, normal, func(c *Config) *T { return &in(c).Default }),
-		at(name+partMax, most, func(c *Config) *T { return &in(c).Max }),
-		at(name+partChoices, choicesOf(choice), func(c *Config) *[]T { return &in(c).Choices }),
-	}
-}
+const (
+	maxFullGrace = 7 * 24 * time.Hour
+	maxShares    = 64
+)
 
 // imageFields are the keys of an [[image]].
 func imageFields() []field[Image] {
@@ -112,6 +168,7 @@ func imageFields() []field[Image] {
 		at("image", imageName(), func(i *Image) *string { return &i.Image }),
 		at("profile", profileName(), func(i *Image) *string { return &i.Profile }),
 		at("description", line(0), func(i *Image) *string { return &i.Description }),
+		at("pull", optionalPullPolicy(), func(i *Image) *workspace.PullPolicy { return &i.Pull }),
 	}
 }
 
@@ -122,16 +179,26 @@ func profileFields() []field[profile.Profile] {
 		at("title", line(1), func(p *profile.Profile) *string { return &p.Title }),
 		at("port", port(1, "a port from 1 to 65535"), func(p *profile.Profile) *int { return &p.Port }),
 		at("mount_path", absolutePath(), func(p *profile.Profile) *string { return &p.MountPath }),
+		at("keeps_path", flag(), func(p *profile.Profile) *bool { return &p.KeepsPath }),
 		at("health_path", urlPath(), func(p *profile.Profile) *string { return &p.HealthPath }),
-		at("env", variables(), func(p *profile.Profile) *map[string]string { return &p.Env }),
+		at("any_answer", flag(), func(p *profile.Profile) *bool { return &p.AnyAnswer }),
+		at("args", listOf(argument()), func(p *profile.Profile) *[]string { return &p.Args }),
+		atTable("env", variables(), func(p *profile.Profile) *map[string]string { return &p.Env }),
 		at("secret_env", listOf(variableName()), func(p *profile.Profile) *[]string { return &p.SecretEnv }),
 		at("secret_header_name", optionalHeader(), func(p *profile.Profile) *string { return &p.SecretHeaderName }),
 		at("secret_header_value", line(0), func(p *profile.Profile) *string { return &p.SecretHeaderValue }),
+		atTable("headers", headers(), func(p *profile.Profile) *map[string]string { return &p.Headers }),
+		at("note", line(0), func(p *profile.Profile) *string { return &p.Note }),
+		at("activity_probe", oneOf("", profile.ProbeJupyter), func(p *profile.Profile) *string { return &p.Activity.Probe }),
+		at("activity_polls", distinct(listOf(pollPath())), func(p *profile.Profile) *[]string { return &p.Activity.Polls }),
+		at("activity_quiet_frame", whole[int](fmt.Sprintf("a number of bytes from 0 to %d", maxQuietFrame), from(0, maxQuietFrame)), func(p *profile.Profile) *int { return &p.Activity.QuietFrame }),
 		at("capabilities", listOf(capability()), func(p *profile.Profile) *[]string { return &p.Capabilities }),
 		at("answer_deadline", patience(), func(p *profile.Profile) *time.Duration { return &p.AnswerDeadline }),
 		at("stop_grace", patience(), func(p *profile.Profile) *time.Duration { return &p.StopGrace }),
 	}
 }
+
+const maxQuietFrame = 1 << 16
 
 func find[S any](fields []field[S], name string) (field[S], bool) {
 	for _, f := range fields {

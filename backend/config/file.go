@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,47 +48,97 @@ func (l *loader) applyFile(file string, text []byte) error {
 		}
 		return fmt.Errorf("%s: this is not TOML: %w", file, err)
 	}
-	return l.applyTable(document{file: file, lines: keyLines(string(text))}, "", root)
+	return l.applyRoot(document{file: file, lines: keyLines(string(text))}, root)
 }
 
-// applyTable applies a table of the file and those below it.
-func (l *loader) applyTable(doc document, path string, table map[string]any) error {
-	for _, name := range doc.inOrder(path, table) {
-		key, value := join(path, name), table[name]
-		var err error
-		if setting, known := find(l.settings, key); known {
-			err = setField(doc, setting, key, &l.config, value)
-			l.origins[key] = doc.at(key)
-		} else {
-			err = l.applyGroup(doc, path, name, value)
-		}
-		if err != nil {
+// applyRoot applies the table that is the whole file.
+func (l *loader) applyRoot(doc document, root map[string]any) error {
+	settings := filler[Config]{
+		doc: doc, fields: l.settings, into: &l.config, note: func(name, place string) { l.origins[name] = place },
+		others: []other{
+			{groupsTable, l.applyGroups}, {groupQuota, l.applyGroupQuotas}, {overrideTables, l.applyOverrides},
+			{imageTables, l.applyImages}, {profileTables, l.applyProfiles},
+		},
+	}
+	return settings.fill("", root)
+}
+
+// other is a key whose value is no single one: a table with names of the administrator's, or a [[list of tables]].
+type other struct {
+	name  string
+	apply func(doc document, value any) error
+}
+
+// filler sets the keys of a table, and of the tables below it, that are kept in an S.
+type filler[S any] struct {
+	doc    document
+	base   string // path of the table; "" = the file
+	fields []field[S]
+	into   *S
+	note   func(name, place string) // hears of every key that is set
+	others []other
+}
+
+// fill sets what stands in the table at base and inner.
+func (f filler[S]) fill(inner string, table map[string]any) error {
+	path := join(f.base, inner)
+	for _, key := range f.doc.inOrder(path, table) {
+		if err := f.fillKey(inner, key, table[key]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// applyGroup applies what is not a single value: [table] or [[list of tables]].
-func (l *loader) applyGroup(doc document, path, name string, value any) error {
-	switch key := join(path, name); {
-	case key == imageTables:
-		return l.applyImages(doc, value)
-	case key == profileTables:
-		return l.applyProfiles(doc, value)
-	case !slices.ContainsFunc(l.settings, func(s field[Config]) bool { return strings.HasPrefix(s.name, key+".") }):
-		return unknownKey(doc, path, name, append(names(l.settings), imageTables, profileTables))
-	default:
-		table, isTable := value.(map[string]any)
-		if !isTable {
-			return wrong(doc.at(key), key, value, fmt.Sprintf("a table, [%s]", key), errNotAllowed)
-		}
-		return l.applyTable(doc, key, table)
+func (f filler[S]) fillKey(inner, key string, value any) error {
+	name := join(inner, key)
+	full := join(f.base, name)
+	if field, known := find(f.fields, name); known {
+		f.note(name, f.doc.at(full))
+		return setField(f.doc, field, full, f.into, value)
 	}
+	for _, other := range f.others {
+		if other.name == name {
+			return other.apply(f.doc, value)
+		}
+	}
+	if !f.hasBelow(name) {
+		return unknownKey(f.doc, f.base, inner, key, f.names())
+	}
+	table, isTable := value.(map[string]any)
+	if !isTable {
+		return wrong(f.doc.at(full), full, value, fmt.Sprintf("a table, [%s]", tableName(full)), errNotAllowed)
+	}
+	return f.fill(name, table)
 }
 
+// hasBelow says that there are keys below a name, so that it is a table.
+func (f filler[S]) hasBelow(name string) bool {
+	below := name + "."
+	return slices.ContainsFunc(f.fields, func(known field[S]) bool { return strings.HasPrefix(known.name, below) }) ||
+		slices.ContainsFunc(f.others, func(known other) bool { return strings.HasPrefix(known.name, below) })
+}
+
+func (f filler[S]) names() []string {
+	known := names(f.fields)
+	for _, other := range f.others {
+		known = append(known, other.name)
+	}
+	return known
+}
+
+// tableName is how a table is headed in the file: in [override.limits] which of the overrides is meant is where it stands.
+func tableName(path string) string { return indexPattern.ReplaceAllString(path, "") }
+
+var indexPattern = regexp.MustCompile(`\[[0-9]+\]`)
+
 func setField[S any](doc document, f field[S], key string, into *S, value any) error {
-	if err := f.set(into, value); err != nil {
+	err := f.set(into, value)
+	if entry, isEntry := errors.AsType[entryError](err); isEntry {
+		key = element(key, entry.index)
+		return wrong(doc.at(key), key, entry.value, entry.allowed, entry.err)
+	}
+	if err != nil {
 		return wrong(doc.at(key), key, value, f.allowed, err)
 	}
 	return nil
@@ -115,18 +166,8 @@ func tables(doc document, key string, value any) ([]map[string]any, error) {
 // setFields sets the keys of one table of a list and returns where each of them stands.
 func setFields[S any](doc document, path string, fields []field[S], into *S, table map[string]any) (map[string]string, error) {
 	origins := map[string]string{}
-	for _, name := range doc.inOrder(path, table) {
-		key := join(path, name)
-		f, known := find(fields, name)
-		if !known {
-			return nil, unknownKey(doc, path, name, names(fields))
-		}
-		if err := setField(doc, f, key, into, table[name]); err != nil {
-			return nil, err
-		}
-		origins[name] = doc.at(key)
-	}
-	return origins, nil
+	f := filler[S]{doc: doc, base: path, fields: fields, into: into, note: func(name, place string) { origins[name] = place }}
+	return origins, f.fill("", table)
 }
 
 func missing(doc document, path, name, allowed string) error {
@@ -181,7 +222,7 @@ func (l *loader) applyProfiles(doc document, value any) error {
 
 func (l *loader) applyProfile(doc document, path string, table map[string]any) error {
 	name, _ := table["name"].(string)
-	changed := profile.Profile{AnswerDeadline: time.Minute, StopGrace: 10 * time.Second, HealthPath: "/", Env: map[string]string{}}
+	changed := profile.Profile{KeepsPath: true, AnswerDeadline: time.Minute, StopGrace: 10 * time.Second, HealthPath: "/", Env: map[string]string{}}
 	index := slices.IndexFunc(l.config.Profiles, func(p profile.Profile) bool { return p.Name == name })
 	if index >= 0 {
 		changed = l.config.Profiles[index]
@@ -212,10 +253,10 @@ func (l *loader) applyProfile(doc document, path string, table map[string]any) e
 	return nil
 }
 
-func profileNames(profiles []profile.Profile) string {
-	quoted := make([]string, len(profiles))
+func profileNames(profiles []profile.Profile) []string {
+	names := make([]string, len(profiles))
 	for i, p := range profiles {
-		quoted[i] = quote(p.Name)
+		names[i] = p.Name
 	}
-	return strings.Join(quoted, " or ")
+	return names
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/textproto"
 	"net/url"
 	"path"
 	"regexp"
@@ -92,6 +93,34 @@ func oneOf(choices ...string) kind[string] {
 	return ofText(strings.Join(quoted, " or "), checked(func(text string) bool { return slices.Contains(choices, text) }))
 }
 
+// as makes a kind of text a kind of a type of text.
+func as[T ~string](text kind[string]) kind[T] {
+	return kind[T]{
+		allowed: text.allowed,
+		decode: func(value any) (T, error) {
+			decoded, err := text.decode(value)
+			return T(decoded), err
+		},
+		show: func(t T) string { return text.show(string(t)) },
+	}
+}
+
+func onExceed() kind[quota.OnExceed] {
+	return as[quota.OnExceed](oneOf(string(quota.Queue), string(quota.Refuse)))
+}
+
+func pullPolicy() kind[workspace.PullPolicy] {
+	return as[workspace.PullPolicy](oneOf(pullPolicies...))
+}
+
+var pullPolicies = []string{string(workspace.PullMissing), string(workspace.PullAlways), string(workspace.PullNever)}
+
+func optionalPullPolicy() kind[workspace.PullPolicy] {
+	k := as[workspace.PullPolicy](oneOf(append([]string{""}, pullPolicies...)...))
+	k.allowed = pullPolicy().allowed + `, or "" for what [images] says`
+	return k
+}
+
 func engineName() kind[string] {
 	known := oneOf(EngineAuto, EngineDocker)
 	decode := known.decode
@@ -122,6 +151,34 @@ func imageName() kind[string] {
 	}))
 }
 
+// imagePattern is a part of an image's name, or all of it, with * for any characters.
+func imagePattern() kind[string] {
+	k := imageName()
+	k.allowed = `a pattern of names of images, such as "*" or "registry.example.org/lab/*"`
+	return k
+}
+
+const maxArgument = 10_000 // bytes
+
+// argument is one of a command's. It may be empty and have line ends.
+func argument() kind[string] {
+	return ofText(fmt.Sprintf("a text of %d bytes at most", maxArgument), checked(func(text string) bool {
+		return len(text) <= maxArgument && !strings.ContainsRune(text, 0)
+	}))
+}
+
+// device is an id as nvidia-smi, CDI or a person who counts would name a GPU.
+func device() kind[string] {
+	return matching(`the id of a GPU, such as "0", "GPU-8a56a4bc-…" or "nvidia.com/gpu=0"`, "[A-Za-z0-9][A-Za-z0-9._:/=-]{0,199}")
+}
+
+func pollPath() kind[string] {
+	return ofText(`a path that starts with "/", with * for any part of it, such as "/api/*/status"`, checked(func(text string) bool {
+		return strings.HasPrefix(text, "/") && len(text) <= maxLineLength && !strings.ContainsAny(text, "?#") &&
+			!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	}))
+}
+
 func matching(allowed, pattern string) kind[string] {
 	return ofText(allowed, checked(regexp.MustCompile("^(?:"+pattern+")$").MatchString))
 }
@@ -138,8 +195,12 @@ func capability() kind[string] {
 	return matching(`a Linux capability without "CAP_", such as "CHOWN"`, "[A-Z][A-Z_]{2,40}")
 }
 
+const headerPattern = "[A-Za-z][A-Za-z0-9-]{0,99}"
+
+func header() kind[string] { return matching("the name of an HTTP header", headerPattern) }
+
 func optionalHeader() kind[string] {
-	return matching(`the name of an HTTP header, or "" for none`, "[A-Za-z][A-Za-z0-9-]{0,99}|")
+	return matching(`the name of an HTTP header, or "" for none`, headerPattern+"|")
 }
 
 func absolutePath() kind[string] {
@@ -294,8 +355,12 @@ func whole[T int | int64](allowed string, ok func(int64) bool) kind[T] {
 	}
 }
 
+func from(least, most int64) func(int64) bool {
+	return func(n int64) bool { return n >= least && n <= most }
+}
+
 func port(least int64, allowed string) kind[int] {
-	return whole[int](allowed, func(n int64) bool { return n >= least && n <= math.MaxUint16 })
+	return whole[int](allowed, from(least, math.MaxUint16))
 }
 
 // least is the smallest value of a limit; zero says what 0 means besides, "" that it is not allowed.
@@ -320,15 +385,18 @@ func processes(l least) kind[int64] {
 		func(n int64) bool { return l.holds(n) && n <= maxProcesses })
 }
 
+// maxLimitMB is more than any machine has, and its bytes can be counted.
+const maxLimitMB = 8_000_000 * mbPerTB
+
 func size(l least) kind[int64] {
 	check := func(mb int64, ok bool) (int64, error) {
-		if !ok || !l.holds(mb) || mb > maxSizeMB {
+		if !ok || !l.holds(mb) || mb > maxLimitMB {
 			return 0, errNotAllowed
 		}
 		return mb, nil
 	}
 	return kind[int64]{
-		allowed: fmt.Sprintf(`a size of at least %d MB, such as 2000, "2GB" or "2GiB"%s`, max(1, l.value), l.or()),
+		allowed: fmt.Sprintf(`a size from %d MB to %d TB, such as 2000, "2GB" or "2GiB"%s`, max(1, l.value), maxLimitMB/mbPerTB, l.or()),
 		decode: func(value any) (int64, error) {
 			switch value := value.(type) {
 			case int64:
@@ -345,14 +413,32 @@ func size(l least) kind[int64] {
 const maxCPUs = 100_000 // more than any machine has, and far from what Docker cannot count
 
 func cpus() kind[float64] {
+	return fraction(fmt.Sprintf("a number of CPUs from %v to %d, such as 0.5 or 2", quota.MinCPUs, maxCPUs),
+		func(n float64) bool { return n >= quota.MinCPUs && n <= maxCPUs })
+}
+
+// cpuSum is CPUs, or none with a meaning of its own.
+func cpuSum(zero string) kind[float64] {
+	some := cpus()
+	return fraction(some.allowed+", or 0 for "+zero, func(n float64) bool { return n == 0 || (n >= quota.MinCPUs && n <= maxCPUs) })
+}
+
+func overcommit() kind[float64] {
+	const fewest, most = 0.1, 100
+	return fraction(fmt.Sprintf("a factor from %v to %d, such as 1.5, or 0 for no bound", fewest, most),
+		func(n float64) bool { return n == 0 || (n >= fewest && n <= most) })
+}
+
+// fraction makes a kind of number. "nan" is never ok, because it is in no range.
+func fraction(allowed string, ok func(float64) bool) kind[float64] {
 	check := func(n float64) (float64, error) {
-		if !(n >= quota.MinCPUs && n <= maxCPUs) { // so that it is true for "nan", too
+		if !ok(n) {
 			return 0, errNotAllowed
 		}
 		return n, nil
 	}
 	return kind[float64]{
-		allowed: fmt.Sprintf("a number of CPUs from %v on, such as 0.5 or 2", quota.MinCPUs),
+		allowed: allowed,
 		decode: func(value any) (float64, error) {
 			switch value := value.(type) {
 			case int64:
@@ -403,13 +489,40 @@ func patience() kind[time.Duration] {
 	return duration(`a time from "1s" to "1h"`, time.Second, time.Hour)
 }
 
+// checkInterval keeps us from asking registries, which count and refuse, all the time.
+func checkInterval() kind[time.Duration] {
+	k := duration(`a time from "1m" to a year, such as "6h", or "0s" for never`, 0, workspace.MaxIdleTimeout)
+	decode := k.decode
+	k.decode = func(value any) (time.Duration, error) {
+		d, err := decode(value)
+		if err == nil && d != 0 && d < time.Minute {
+			return 0, errNotAllowed
+		}
+		return d, err
+	}
+	return k
+}
+
 const maxListLength = 1000
 
+// entryError is about one entry of a list.
+type entryError struct {
+	index   int
+	value   any
+	allowed string
+	err     error
+}
+
+func (e entryError) Error() string { return e.err.Error() }
+func (e entryError) Unwrap() error { return e.err }
+
 // listOf makes a kind of list. An empty one is nil.
-func listOf[T any](item kind[T]) kind[[]T] {
+func listOf[T any](item kind[T]) kind[[]T] { return listOfUpTo(maxListLength, item) }
+
+func listOfUpTo[T any](longest int, item kind[T]) kind[[]T] {
 	collect := func(length int, at func(int) (T, error)) (list []T, err error) {
-		if length > maxListLength {
-			return nil, fmt.Errorf("has more than %d entries", maxListLength)
+		if length > longest {
+			return nil, fmt.Errorf("has %d entries; it may have %d", length, longest)
 		}
 		for i := range length {
 			value, err := at(i)
@@ -427,7 +540,13 @@ func listOf[T any](item kind[T]) kind[[]T] {
 			if !ok {
 				return nil, errNotAllowed
 			}
-			return collect(len(items), func(i int) (T, error) { return item.decode(items[i]) })
+			return collect(len(items), func(i int) (T, error) {
+				decoded, err := item.decode(items[i])
+				if err != nil {
+					err = entryError{index: i, value: items[i], allowed: item.allowed, err: err}
+				}
+				return decoded, err
+			})
 		},
 		parse: func(text string) ([]T, error) {
 			items, ok := splitList(text)
@@ -446,6 +565,36 @@ func listOf[T any](item kind[T]) kind[[]T] {
 	}
 }
 
+// distinct refuses a list that says something twice.
+func distinct[T comparable](list kind[[]T]) kind[[]T] {
+	decode := list.decode
+	list.decode = func(value any) ([]T, error) {
+		entries, err := decode(value)
+		seen := make(map[T]bool, len(entries))
+		for i, entry := range entries {
+			if seen[entry] {
+				return nil, entryError{index: i, value: value.([]any)[i], err: errors.New("is there already; each must be there once")}
+			}
+			seen[entry] = true
+		}
+		return entries, err
+	}
+	return list
+}
+
+func notEmpty[T any](list kind[[]T]) kind[[]T] {
+	decode := list.decode
+	list.allowed = strings.Replace(list.allowed, "a list,", "a list with an entry at least,", 1)
+	list.decode = func(value any) ([]T, error) {
+		entries, err := decode(value)
+		if err == nil && len(entries) == 0 {
+			err = errNotAllowed
+		}
+		return entries, err
+	}
+	return list
+}
+
 // choicesOf makes a kind of list whose order and repetitions mean nothing.
 func choicesOf[T cmp.Ordered](item kind[T]) kind[[]T] {
 	list := listOf(item)
@@ -459,29 +608,59 @@ func choicesOf[T cmp.Ordered](item kind[T]) kind[[]T] {
 	return list
 }
 
+const maxValue = 100_000 // bytes
+
 func variables() kind[map[string]string] {
 	name := variableName()
+	return textTable(`a table of environment variables, such as { LANG = "C.UTF-8" }`, func(key, value string) (string, bool) {
+		_, err := name.decode(key)
+		return key, err == nil && len(value) <= maxValue && !strings.ContainsRune(value, 0)
+	})
+}
+
+// ofTheConnection are headers that say how a message travels. Whoever forwards one writes them anew.
+var ofTheConnection = []string{
+	"Connection", "Content-Length", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+func headers() kind[map[string]string] {
+	name := header()
+	return textTable(`a table of HTTP headers that say nothing of the connection, such as { X-Forwarded-Prefix = "{access_path}" }`,
+		func(key, value string) (string, bool) {
+			_, err := name.decode(key)
+			canonical := textproto.CanonicalMIMEHeaderKey(key)
+			return canonical, err == nil && !slices.Contains(ofTheConnection, canonical) && len(value) <= maxValue &&
+				strings.TrimSpace(value) == value && !strings.ContainsFunc(value, unicode.IsControl)
+		})
+}
+
+// textTable makes a kind of table of texts. check returns what must be there once, and whether key and value are allowed.
+func textTable(allowed string, check func(key, value string) (once string, ok bool)) kind[map[string]string] {
 	return kind[map[string]string]{
-		allowed: `a table of environment variables, such as { LANG = "C.UTF-8" }`,
+		allowed: allowed,
 		decode: func(value any) (map[string]string, error) {
 			table, ok := value.(map[string]any)
 			if !ok || len(table) > maxListLength {
 				return nil, errNotAllowed
 			}
-			env := make(map[string]string, len(table))
+			texts, seen := make(map[string]string, len(table)), map[string]bool{}
 			for key, value := range table {
 				text, isText := value.(string)
-				if _, err := name.decode(key); err != nil || !isText || strings.ContainsRune(text, 0) {
+				once, ok := check(key, text)
+				if !isText || !ok || seen[once] {
 					return nil, errNotAllowed
 				}
-				env[key] = text
+				texts[key], seen[once] = text, true
 			}
-			return env, nil
+			return texts, nil
 		},
-		show: func(env map[string]string) string {
-			shown := make([]string, 0, len(env))
-			for _, name := range slices.Sorted(maps.Keys(env)) {
-				shown = append(shown, name+" = "+quote(env[name]))
+		show: func(texts map[string]string) string {
+			shown := make([]string, 0, len(texts))
+			for _, name := range slices.Sorted(maps.Keys(texts)) {
+				shown = append(shown, name+" = "+quote(texts[name]))
+			}
+			if len(shown) == 0 {
+				return "{}"
 			}
 			return "{ " + strings.Join(shown, ", ") + " }"
 		},

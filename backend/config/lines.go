@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -37,11 +36,11 @@ type lineScanner struct {
 	tables map[string]int // how many [[name]] there were of each name
 }
 
-func element(path string, index int) string { return fmt.Sprintf("%s[%d]", path, index) }
+func element(path string, index int) string { return path + "[" + strconv.Itoa(index) + "]" }
 
 func join(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lab-workspace-manager/backend/profile"
 )
@@ -24,7 +27,8 @@ type Loaded struct {
 	Folders Folders
 	File    string // the configuration file that was read; "" = none
 
-	loader *loader
+	loader  *loader
+	content content // of the file
 }
 
 // Origin says where the value of a key came from: "default", "/path/config.toml:12", "environment WORKSPACE_MAX_CPUS".
@@ -34,37 +38,47 @@ func (l Loaded) Origin(key string) string { return l.loader.origin(key) }
 // Load reads the configuration: defaults, over them the file, over it the environment. An error is one sentence that
 // says where, which key, what is wrong with it and what is allowed.
 func Load(options LoadOptions) (Loaded, error) {
-	env := environment(options.Environ)
-	if options.Environ == nil {
-		env = os.Environ()
-	}
-	folders, err := findFolders(env)
+	folders, err := options.folders()
 	if err != nil {
 		return Loaded{}, err
+	}
+	return options.load(folders, readSource(options.File, folders))
+}
+
+func (o LoadOptions) environment() environment {
+	if o.Environ == nil {
+		return os.Environ()
+	}
+	return o.Environ
+}
+
+func (o LoadOptions) folders() (Folders, error) { return findFolders(o.environment()) }
+
+// load makes a configuration of what a file holds.
+func (o LoadOptions) load(folders Folders, from source) (Loaded, error) {
+	if from.err != nil {
+		return Loaded{}, from.err
 	}
 	l := newLoader()
-	file, text, err := readFile(options.File, folders)
-	if err != nil {
-		return Loaded{}, err
-	}
-	if file != "" {
-		if err := l.applyFile(file, text); err != nil {
+	if from.file != "" {
+		if err := l.applyFile(from.file, from.text); err != nil {
 			return Loaded{}, err
 		}
 	}
-	if err := l.applyEnvironment(env); err != nil {
+	if err := l.applyEnvironment(o.environment()); err != nil {
 		return Loaded{}, err
 	}
 	if err := l.settle(); err != nil {
 		return Loaded{}, err
 	}
-	return Loaded{Config: l.config, Folders: folders, File: file, loader: l}, nil
+	return Loaded{Config: l.config, Folders: folders, File: from.file, loader: l, content: from.content()}, nil
 }
 
 // loader is a configuration in the making.
 type loader struct {
 	config   Config
 	settings []field[Config]
+	limits   []limit
 	origins  map[string]string // of the keys that somebody set
 
 	imageOrigins   []imageOrigin
@@ -83,46 +97,71 @@ func everyKey(origin string) imageOrigin {
 }
 
 func newLoader() *loader {
-	l := &loader{config: Default(), settings: settings(), origins: map[string]string{}, profileOrigins: map[string]map[string]string{}}
+	l := &loader{config: Default(), settings: settings(), limits: limits(), origins: map[string]string{}, profileOrigins: map[string]map[string]string{}}
 	l.imageOrigins = make([]imageOrigin, len(l.config.Images))
 	return l
 }
 
 const byDefault = "default"
 
-func (l *loader) isSet(key string) bool { return l.origins[key] != "" }
+// isSet says that somebody set a key, and not that it follows another.
+func (l *loader) isSet(key string) bool {
+	origin := l.origins[key]
+	return origin != "" && !strings.HasPrefix(origin, byDefault)
+}
 
 // maxFileSize is far above any configuration and far below what hurts.
 const maxFileSize = 1 << 20
 
 func usualFile(folders Folders) string { return filepath.Join(folders.Config, "config.toml") }
 
-// readFile reads the named file, or the usual one if there is one.
-func readFile(named string, folders Folders) (file string, text []byte, err error) {
-	file = named
-	if named == "" {
-		file = usualFile(folders)
+// source is a configuration file as it was found.
+type source struct {
+	file string // absolute; "" = there is none
+	text []byte
+	err  error // why it cannot be used
+}
+
+// content stands for what was found: two of them are equal where what was found is. The zero value is nothing yet.
+type content struct {
+	known bool
+	file  string
+	hash  [sha256.Size]byte
+	err   string
+}
+
+func (s source) content() content {
+	c := content{known: true, file: s.file, hash: sha256.Sum256(s.text)}
+	if s.err != nil {
+		c.err = s.err.Error()
 	}
-	if file, err = filepath.Abs(file); err != nil {
-		return "", nil, fmt.Errorf("find the configuration file %s: %w", named, err)
+	return c
+}
+
+// readSource reads the named file, or the usual one if there is one.
+func readSource(named string, folders Folders) source {
+	file, err := filepath.Abs(cmp.Or(named, usualFile(folders)))
+	if err != nil {
+		return source{err: fmt.Errorf("find the configuration file %s: %w", named, err)}
 	}
+	var text []byte
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && named == "":
-		return "", nil, nil
+		return source{}
 	case errors.Is(err, os.ErrNotExist):
-		return "", nil, fmt.Errorf("there is no configuration file %s", file)
+		return source{err: fmt.Errorf("there is no configuration file %s", file)}
 	case err == nil && !info.Mode().IsRegular():
-		return "", nil, fmt.Errorf("the configuration file %s is not a file", file)
+		return source{err: fmt.Errorf("the configuration file %s is not a file", file)}
 	case err == nil && info.Size() > maxFileSize:
-		return "", nil, fmt.Errorf("the configuration file %s is larger than %d bytes", file, maxFileSize)
+		return source{err: fmt.Errorf("the configuration file %s is larger than %d bytes", file, maxFileSize)}
 	case err == nil:
 		text, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return "", nil, fmt.Errorf("the configuration file %s cannot be read: %w", file, err)
+		return source{err: fmt.Errorf("the configuration file %s cannot be read: %w", file, err)}
 	}
-	return file, text, nil
+	return source{file: file, text: text}
 }
 
 // wrong is the sentence about a value that cannot be used.
@@ -135,16 +174,26 @@ func wrong(where, key string, value any, allowed string, err error) error {
 
 // settle checks what concerns more than one key, and lets what nobody set follow what somebody did.
 func (l *loader) settle() error {
-	if err := l.settleLimits(); err != nil {
-		return err
-	}
-	for i, image := range l.config.Images {
-		if _, known := profile.Find(l.config.Profiles, image.Profile); !known {
-			return fmt.Errorf("%s: image %q has the profile %q, which is not there; it must be %s",
-				l.origin(join(element(imageTables, i), "profile")), image.Name, image.Profile, profileNames(l.config.Profiles))
+	for _, settle := range []func() error{l.settleLimits, l.settleGroups, l.settleOverrides, l.settleImages, l.settleListeners} {
+		if err := settle(); err != nil {
+			return err
 		}
 	}
-	return l.settleListeners()
+	if len(l.config.GPUs.Devices) > 0 && l.config.GPUs.Discover {
+		l.config.GPUs.Discover = false
+		l.follow(keyDiscover, "switched off by", keyDevices)
+	}
+	return nil
+}
+
+func (l *loader) settleImages() error {
+	for i, image := range l.config.Images {
+		if _, known := profile.Find(l.config.Profiles, image.Profile); !known {
+			what := fmt.Sprintf("image %q has the profile", image.Name)
+			return notThere(l.origin(join(element(imageTables, i), "profile")), what, image.Profile, profileNames(l.config.Profiles), "")
+		}
+	}
+	return nil
 }
 
 // settleListeners refuses one address for two listeners where both were asked for.

@@ -6,26 +6,27 @@ import (
 	"unicode"
 )
 
-// unknownKey is the sentence about a key that means nothing, with the known key it could have meant. known holds full
-// names, or in a list of tables the names of its keys.
-func unknownKey(doc document, path, name string, known []string) error {
-	key := join(path, name)
+// unknownKey is the sentence about a key that means nothing, with the known key it could have meant. known holds the
+// names of all keys below base, a table of a list or "" for the file; the key was found in the table inner of it.
+func unknownKey(doc document, base, inner, name string, known []string) error {
+	path := join(base, inner)
+	place, key := doc.at(join(path, name)), join(path, name)
 	if strings.ContainsFunc(key, unicode.IsControl) {
 		key = quote(key)
 	}
 	below := ""
-	if !strings.HasSuffix(path, "]") && path != "" {
-		below = path + "."
+	if inner != "" {
+		below = inner + "."
 	}
 	if nearest := nearestOf(name, siblings(below, known)); nearest != "" {
-		return fmt.Errorf("%s: there is no key %s; did you mean %s?", doc.at(join(path, name)), key, join(path, nearest))
+		return fmt.Errorf("%s: there is no key %s; did you mean %s?", place, key, join(path, nearest))
 	}
 	for _, candidate := range known { // the right key in the wrong table
 		if strings.HasSuffix(candidate, "."+name) {
-			return fmt.Errorf("%s: there is no key %s; did you mean %s?", doc.at(join(path, name)), key, candidate)
+			return fmt.Errorf("%s: there is no key %s; did you mean %s?", place, key, join(base, candidate))
 		}
 	}
-	return fmt.Errorf("%s: there is no key %s; config.example.toml shows all there are", doc.at(join(path, name)), key)
+	return fmt.Errorf("%s: there is no key %s; config.example.toml shows all there are", place, key)
 }
 
 // siblings are the names that stand directly in a table.

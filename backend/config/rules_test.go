@@ -72,19 +72,19 @@ func TestFile_Values(t *testing.T) {
 		`docker.host = "tcp://10.0.0.1:2375"`:             func(c *Config) { c.Docker.Host = "tcp://10.0.0.1:2375" },
 		`docker.reach = "port"`:                           func(c *Config) { c.Docker.Reach = ReachPort },
 		`docker.subnet_pool = "192.168.128.0/20"`:         func(c *Config) { c.Docker.SubnetPool = "192.168.128.0/20" },
-		`limits.cpus.default = 0.25`:                      func(c *Config) { c.Limits.CPUs.Default = 0.25 },
-		`limits.cpus = { max = 16, choices = [4, 1, 4] }`: func(c *Config) { c.Limits.CPUs.Max, c.Limits.CPUs.Choices = 16, []float64{1, 4} },
-		`limits.memory.default = 700`:                     func(c *Config) { c.Limits.MemoryMB.Default = 700 },
+		`limits.cpus.default = 0.25`:                      func(c *Config) { c.Policy.Limits.CPUs.Default = 0.25 },
+		`limits.cpus = { max = 16, choices = [4, 1, 4] }`: func(c *Config) { c.Policy.Limits.CPUs.Max, c.Policy.Limits.CPUs.Choices = 16, []float64{1, 4} },
+		`limits.memory.default = 700`:                     func(c *Config) { c.Policy.Limits.MemoryMB.Default = 700 },
 		`limits.memory = { default = "2GiB", max = "2TB" }`: func(c *Config) {
-			c.Limits.MemoryMB.Default, c.Limits.MemoryMB.Max = 2048, 2_000_000
+			c.Policy.Limits.MemoryMB.Default, c.Policy.Limits.MemoryMB.Max = 2048, 2_000_000
 		},
-		`limits.shm.default = "64MB"`:                                  func(c *Config) { c.Limits.ShmMB.Default = 64 },
-		`limits.processes.max = 10000`:                                 func(c *Config) { c.Limits.Processes.Max = 10_000 },
-		`limits.volume_size.max = 0`:                                   func(c *Config) { c.Limits.VolumeMB.Max = 0 },
-		`limits.idle_timeout.default = 60`:                             func(c *Config) { c.Limits.IdleTimeout.Default = time.Minute },
-		`limits.idle_timeout.choices = ["8h", 3600]`:                   func(c *Config) { c.Limits.IdleTimeout.Choices = []time.Duration{hour, 8 * hour} },
-		`limits.always_clear_volume_on_stop = true`:                    func(c *Config) { c.Limits.AlwaysClearVolumeOnStop = true },
-		`images.trust_host_ca = false`:                                 func(c *Config) { c.TrustHostCA = false },
+		`limits.shm.default = "64MB"`:                                  func(c *Config) { c.Policy.Limits.ShmMB.Default = 64 },
+		`limits.processes.max = 10000`:                                 func(c *Config) { c.Policy.Limits.Processes.Max = 10_000 },
+		`limits.volume_size.max = 0`:                                   func(c *Config) { c.Policy.Limits.VolumeMB.Max = 0 },
+		`limits.idle_timeout.default = 60`:                             func(c *Config) { c.Policy.Limits.IdleTimeout.Default = time.Minute },
+		`limits.idle_timeout.choices = ["8h", 3600]`:                   func(c *Config) { c.Policy.Limits.IdleTimeout.Choices = []time.Duration{hour, 8 * hour} },
+		`limits.always_clear_volume_on_stop = true`:                    func(c *Config) { c.Policy.Limits.AlwaysClearVolumeOnStop = true },
+		`images.trust_host_ca = false`:                                 func(c *Config) { c.ImagePolicy.TrustHostCA = false },
 		`log.level = "debug"`:                                          func(c *Config) { c.LogLevel = slog.LevelDebug },
 		"\ufeff# a mark at the beginning\r\nlog.level = \"error\"\r\n": func(c *Config) { c.LogLevel = slog.LevelError },
 	} {
@@ -110,19 +110,19 @@ func TestFile_Wrong(t *testing.T) {
 		"server.access_port = 80.0":                   `:1: server.access_port is 80; it must be a port`,
 		"server = 5":                                  `:1: server is 5; it must be a table, [server]`,
 		"server.allowed_hosts = \"x\"":                `:1: server.allowed_hosts is "x"; it must be a list, each of its entries a host name or an IP address without port`,
-		"server.allowed_hosts = [\"https://x\"]":      `:1: server.allowed_hosts is ["https://x"]; it must be a list`,
-		"server.allowed_hosts = [\"x:80\"]":           `it must be a list`,
-		"server.allowed_hosts = [\"fe80::1%eth0\"]":   `it must be a list`,
-		"server.allowed_origins = [\"x.org\"]":        `it must be a list, each of its entries an origin, such as "https://lab.example.org"`,
-		"server.allowed_origins = [\"*\"]":            `it must be a list`,
-		"server.allowed_origins = [\"null\"]":         `it must be a list`,
-		"server.allowed_origins = [\"http://x/p\"]":   `it must be a list`,
-		"server.allowed_origins = [\"http://x?a\"]":   `it must be a list`,
-		"server.allowed_origins = [\"http://x#\"]":    `it must be a list`,
-		"server.allowed_origins = [\"http://u@x\"]":   `it must be a list`,
-		"server.allowed_origins = [\"ftp://x\"]":      `it must be a list`,
-		"server.allowed_origins = [\"http://x:0x1\"]": `it must be a list`,
-		"server.allowed_origins = [1]":                `:1: server.allowed_origins is [1]; it must be a list`,
+		"server.allowed_hosts = [\"https://x\"]":      `:1: server.allowed_hosts[0] is "https://x"; it must be a host name or an IP address without port`,
+		"server.allowed_hosts = [\"x:80\"]":           `it must be a host name`,
+		"server.allowed_hosts = [\"fe80::1%eth0\"]":   `it must be a host name`,
+		"server.allowed_origins = [\"x.org\"]":        `server.allowed_origins[0] is "x.org"; it must be an origin, such as "https://lab.example.org"`,
+		"server.allowed_origins = [\"*\"]":            `it must be an origin`,
+		"server.allowed_origins = [\"null\"]":         `it must be an origin`,
+		"server.allowed_origins = [\"http://x/p\"]":   `it must be an origin`,
+		"server.allowed_origins = [\"http://x?a\"]":   `it must be an origin`,
+		"server.allowed_origins = [\"http://x#\"]":    `it must be an origin`,
+		"server.allowed_origins = [\"http://u@x\"]":   `it must be an origin`,
+		"server.allowed_origins = [\"ftp://x\"]":      `it must be an origin`,
+		"server.allowed_origins = [\"http://x:0x1\"]": `it must be an origin`,
+		"server.allowed_origins = [1]":                `:1: server.allowed_origins[0] is 1; it must be an origin`,
 		"docker.host = \"ssh://x\"":                   `:1: docker.host is "ssh://x"; it must be the address of a Docker daemon`,
 		"docker.host = \"tcp://u:p@x:1\"":             `it must be the address of a Docker daemon`,
 		"docker.reach = \"ip\"":                       `:1: docker.reach is "ip"; it must be "auto" or "address" or "port"`,
@@ -131,23 +131,23 @@ func TestFile_Wrong(t *testing.T) {
 		"docker.subnet_pool = \"10.0.0.0/30\"":        `it must be a private IPv4 range`,
 		"docker.subnet_pool = \"fd00::/16\"":          `it must be a private IPv4 range`,
 
-		"[limits]\n\ncpus = { default = 0 }":          `:3: limits.cpus.default is 0; it must be a number of CPUs from 0.01 on, such as 0.5 or 2`,
+		"[limits]\n\ncpus = { default = 0 }":          `:3: limits.cpus.default is 0; it must be a number of CPUs from 0.01 to 100000, such as 0.5 or 2`,
 		"limits.cpus.max = 0":                         `limits.cpus.max is 0; it must be a number of CPUs`,
 		"limits.cpus.max = -1":                        `limits.cpus.max is -1; it must be`,
 		"limits.cpus.max = nan":                       `limits.cpus.max is NaN; it must be`,
 		"limits.cpus.max = inf":                       `limits.cpus.max is +Inf; it must be`,
 		"limits.cpus.max = \"2\"":                     `limits.cpus.max is "2"; it must be`,
 		"limits.cpus = 4":                             `:1: limits.cpus is 4; it must be a table, [limits.cpus]`,
-		"limits.cpus.choices = [1, 0]":                `limits.cpus.choices is [1, 0]; it must be a list, each of its entries a number of CPUs`,
-		"limits.cpus.choices = [1, [2]]":              `limits.cpus.choices is [1, [2]]; it must be`,
-		"limits.memory.default = \"2g\"":              `limits.memory.default is "2g"; it must be a size of at least 6 MB, such as 2000, "2GB" or "2GiB"`,
-		"limits.memory.max = 0":                       `limits.memory.max is 0; it must be a size of at least 6 MB`,
+		"limits.cpus.choices = [1, 0]":                `limits.cpus.choices[1] is 0; it must be a number of CPUs`,
+		"limits.cpus.choices = [1, [2]]":              `limits.cpus.choices[1] is [2]; it must be`,
+		"limits.memory.default = \"2g\"":              `limits.memory.default is "2g"; it must be a size from 6 MB to 8000000 TB, such as 2000, "2GB" or "2GiB"`,
+		"limits.memory.max = 0":                       `limits.memory.max is 0; it must be a size from 6 MB to 8000000 TB`,
 		"limits.memory.max = 2000.0":                  `limits.memory.max is 2000; it must be a size`,
 		"limits.memory.max = 1979-05-27":              `limits.memory.max is a date or time; it must be a size`,
 		"limits.memory.max = true":                    `limits.memory.max is true; it must be a size`,
 		"limits.memory.max = {}":                      `limits.memory.max is a table; it must be a size`,
 		"limits.memory.max = 9223372036854775807":     `it must be a size`,
-		"limits.shm.max = -1":                         `limits.shm.max is -1; it must be a size of at least 1 MB, such as 2000, "2GB" or "2GiB", or 0 for no bound of its own`,
+		"limits.shm.max = -1":                         `limits.shm.max is -1; it must be a size from 1 MB to 8000000 TB, such as 2000, "2GB" or "2GiB", or 0 for no bound of its own`,
 		"limits.processes.default = 0":                `it must be a number of processes from 16 to 4194304`,
 		"limits.processes.default = 1.5":              `it must be a number of processes`,
 		"limits.idle_timeout.default = -1":            `limits.idle_timeout.default is -1; it must be a time up to a year in whole seconds, such as "90m", "4h" or 3600, or "0s" for never`,
@@ -178,10 +178,10 @@ func TestFile_Wrong(t *testing.T) {
 		"[[profile]]\nname = \"ml-workspace\"\nhealth_path = \"api\"":                `it must be a path that starts with "/"`,
 		"[[profile]]\nname = \"ml-workspace\"\nenv = { A = 1 }":                      `:3: profile[0].env is a table; it must be a table of environment variables`,
 		"[[profile]]\nname = \"ml-workspace\"\nenv = { \"A=B\" = \"\" }":             `it must be a table of environment variables`,
-		"[[profile]]\nname = \"ml-workspace\"\nsecret_env = [\"1A\"]":                `it must be a list, each of its entries the name of an environment variable`,
+		"[[profile]]\nname = \"ml-workspace\"\nsecret_env = [\"1A\"]":                `secret_env[0] is "1A"; it must be the name of an environment variable`,
 		"[[profile]]\nname = \"ml-workspace\"\nsecret_header_name = \"\"":            `:1: profile[0].secret_header_value is "token {secret}"; it must be a text with {secret} in it together with secret_header_name, or both ""`,
 		"[[profile]]\nname = \"ml-workspace\"\nsecret_header_value = \"x\"":          `it must be a text with {secret} in it`,
-		"[[profile]]\nname = \"ml-workspace\"\ncapabilities = [\"cap chown\"]":       `it must be a list, each of its entries a Linux capability`,
+		"[[profile]]\nname = \"ml-workspace\"\ncapabilities = [\"cap chown\"]":       `capabilities[0] is "cap chown"; it must be a Linux capability`,
 		"[[profile]]\nname = \"ml-workspace\"\nstop_grace = \"0s\"":                  `it must be a time from "1s" to "1h"`,
 		"[[profile]]\nname = \"ml-workspace\"\n[[profile]]\nname = \"ml-workspace\"": `:3: there is a [[profile]] "ml-workspace" above already; each must be there once`,
 		"[[profile]]\nname = \"ml-workspace\"\nanswer_dedline = \"3m\"":              `:3: there is no key profile[0].answer_dedline; did you mean profile[0].answer_deadline?`,
@@ -205,20 +205,33 @@ func TestFile_Wrong(t *testing.T) {
 
 func TestFile_UnknownKeys(t *testing.T) {
 	for text, sentence := range map[string]string{
-		"[limits]\ncpu.max = 1":               `:2: there is no key limits.cpu; did you mean limits.cpus?`,
-		"[limits.cpus]\n# comment\nmaks = 1":  `:3: there is no key limits.cpus.maks; did you mean limits.cpus.max?`,
-		"limits.cpus = { maximum = 1 }":       `:1: there is no key limits.cpus.maximum; config.example.toml shows all there are`,
-		"[servr]\nlisten = \":80\"":           `:1: there is no key servr; did you mean server?`,
-		"Engine = \"auto\"":                   `:1: there is no key Engine; did you mean engine?`,
-		"listen = \":80\"":                    `:1: there is no key listen; did you mean server.listen?`,
-		"[[images]]\nname = \"A\"":            `:1: images is a list of tables; it must be a table, [images]`,
-		"[quota.user]\nworkspaces = 10":       `:1: there is no key quota; config.example.toml shows all there are`,
-		"[[override]]\nusers = [\"ada\"]":     `:1: there is no key override; config.example.toml shows all there are`,
-		"limits.gpus = { default = 0 }":       `:1: there is no key limits.gpus; did you mean limits.cpus?`,
-		"limits.volume = { default = \"1\" }": `:1: there is no key limits.volume; config.example.toml shows all there are`,
-		"\"a\\nb\" = 1":                       `there is no key "a\u000ab"; config.example.toml shows all there are`,
-		"[empty]":                             `:1: there is no key empty;`,
-		strings.Repeat("x", 1000) + " = 1":    `there is no key x`,
+		"[limits]\ncpu.max = 1":                          `:2: there is no key limits.cpu; did you mean limits.cpus?`,
+		"[limits.cpus]\n# comment\nmaks = 1":             `:3: there is no key limits.cpus.maks; did you mean limits.cpus.max?`,
+		"limits.cpus = { maximum = 1 }":                  `:1: there is no key limits.cpus.maximum; config.example.toml shows all there are`,
+		"[servr]\nlisten = \":80\"":                      `:1: there is no key servr; did you mean server?`,
+		"Engine = \"auto\"":                              `:1: there is no key Engine; did you mean engine?`,
+		"listen = \":80\"":                               `:1: there is no key listen; did you mean server.listen?`,
+		"[[images]]\nname = \"A\"":                       `:1: images is a list of tables; it must be a table, [images]`,
+		"[quota.users]\nworkspaces = 10":                 `:1: there is no key quota.users; did you mean quota.user?`,
+		"[quota]\nworkspaces = 10":                       `:2: there is no key quota.workspaces; did you mean quota.user.workspaces?`,
+		"[quota.user]\nworkspace = 10":                   `:2: there is no key quota.user.workspace; did you mean quota.user.workspaces?`,
+		"[quota.host]\ncpus = 10":                        `:2: there is no key quota.host.cpus; did you mean quota.user.cpus?`,
+		"[groups]\na = []\n[quota.group.a]\nruning = 1":  `:4: there is no key quota.group.a.runing; did you mean quota.group.a.running?`,
+		"[[overide]]\nusers = [\"ada\"]":                 `:1: there is no key overide; did you mean override?`,
+		"[[override]]\nuser = [\"ada\"]":                 `:2: there is no key override[0].user; did you mean override[0].users?`,
+		"[[override]]\nlimit = {}":                       `:2: there is no key override[0].limit; did you mean override[0].limits?`,
+		"[[override]]\n[override.limits.memry]\nmax = 1": `:2: there is no key override[0].limits.memry; did you mean override[0].limits.memory?`,
+		"[[override]]\nlimits = { memory = { mx = 1 } }": `:2: there is no key override[0].limits.memory.mx; did you mean override[0].limits.memory.max?`,
+		"[[override]]\nlimits.full_grace = \"1h\"":       `:2: there is no key override[0].limits.full_grace; config.example.toml shows all there are`,
+		"[[override]]\nrunning = 1":                      `:2: there is no key override[0].running; did you mean override[0].quota.running?`,
+		"[gpus]\nshare = 2":                              `:2: there is no key gpus.share; did you mean gpus.shares?`,
+		"[images]\npul = \"never\"":                      `:2: there is no key images.pul; did you mean images.pull?`,
+		"[[image]]\npul = \"never\"":                     `:2: there is no key image[0].pul; did you mean image[0].pull?`,
+		"[[profile]]\nactivity_poll = []":                `:2: there is no key profile[0].activity_poll; did you mean profile[0].activity_polls?`,
+		"limits.volume = { default = \"1\" }":            `:1: there is no key limits.volume; config.example.toml shows all there are`,
+		"\"a\\nb\" = 1":                                  `there is no key "a\u000ab"; config.example.toml shows all there are`,
+		"[empty]":                                        `:1: there is no key empty;`,
+		strings.Repeat("x", 1000) + " = 1":               `there is no key x`,
 	} {
 		_, err := load(t, text)
 		require.ErrorContains(t, err, sentence)
@@ -252,7 +265,7 @@ func TestFile_Profiles(t *testing.T) {
 	require.Equal(t, profile.Minimal, loaded.Config.Profiles[0])
 	require.Equal(t, changed, loaded.Config.Profiles[1])
 	require.Equal(t, profile.Profile{
-		Name: "code", Title: "Code", Port: 8443, MountPath: "/home/coder", HealthPath: "/", Env: map[string]string{},
+		Name: "code", Title: "Code", Port: 8443, MountPath: "/home/coder", KeepsPath: true, HealthPath: "/", Env: map[string]string{},
 		SecretHeaderName: "Authorization", SecretHeaderValue: "Bearer {secret}", AnswerDeadline: time.Minute, StopGrace: 10 * time.Second,
 	}, loaded.Config.Profiles[builtin])
 	require.Equal(t, "default", loaded.Origin("profile[1].port"))
@@ -263,28 +276,28 @@ func TestFile_Profiles(t *testing.T) {
 func TestEnvironment_Values(t *testing.T) {
 	hour := time.Hour
 	for variables, want := range map[string]func(*Config){
-		"WORKSPACE_MAX_MEMORY_MB=4000":      func(c *Config) { c.Limits.MemoryMB.Max = 4000 },
-		"WORKSPACE_MEMORY_MB_MAX=4000":      func(c *Config) { c.Limits.MemoryMB.Max = 4000 },
-		"WORKSPACE_MAX_CPUS=2":              func(c *Config) { c.Limits.CPUs.Max = 2 },
-		"workspace_cpus_max=2":              func(c *Config) { c.Limits.CPUs.Max = 2 },
-		"WORKSPACE_MAX_VOLUME_SIZE=6000":    func(c *Config) { c.Limits.VolumeMB.Max = 6000 },
-		"WORKSPACE_MAX_CONTAINER_SIZE=6000": func(c *Config) { c.Limits.ContainerMB.Max = 6000 },
-		"WORKSPACE_VOLUME_SIZE=6000":        func(c *Config) { c.Limits.VolumeMB.Default = 6000 },
-		"WORKSPACE_CONTAINER_SIZE=6000":     func(c *Config) { c.Limits.ContainerMB.Default = 6000 },
-		"WORKSPACE_MEMORY_MB_DEFAULT=1000":  func(c *Config) { c.Limits.MemoryMB.Default = 1000 },
-		"WORKSPACE_CPUS_DEFAULT=0.5":        func(c *Config) { c.Limits.CPUs.Default = 0.5 },
-		"WORKSPACE_CPUS_OPTIONS=1,2":        func(c *Config) { c.Limits.CPUs.Choices = []float64{1, 2} },
-		"WORKSPACE_CPUS_OPTIONS=[2, 1]":     func(c *Config) { c.Limits.CPUs.Choices = []float64{1, 2} },
-		"WORKSPACE_CPUS_OPTIONS=3":          func(c *Config) { c.Limits.CPUs.Choices = []float64{3} },
+		"WORKSPACE_MAX_MEMORY_MB=4000":      func(c *Config) { c.Policy.Limits.MemoryMB.Max = 4000 },
+		"WORKSPACE_MEMORY_MB_MAX=4000":      func(c *Config) { c.Policy.Limits.MemoryMB.Max = 4000 },
+		"WORKSPACE_MAX_CPUS=2":              func(c *Config) { c.Policy.Limits.CPUs.Max = 2 },
+		"workspace_cpus_max=2":              func(c *Config) { c.Policy.Limits.CPUs.Max = 2 },
+		"WORKSPACE_MAX_VOLUME_SIZE=6000":    func(c *Config) { c.Policy.Limits.VolumeMB.Max = 6000 },
+		"WORKSPACE_MAX_CONTAINER_SIZE=6000": func(c *Config) { c.Policy.Limits.ContainerMB.Max = 6000 },
+		"WORKSPACE_VOLUME_SIZE=6000":        func(c *Config) { c.Policy.Limits.VolumeMB.Default = 6000 },
+		"WORKSPACE_CONTAINER_SIZE=6000":     func(c *Config) { c.Policy.Limits.ContainerMB.Default = 6000 },
+		"WORKSPACE_MEMORY_MB_DEFAULT=1000":  func(c *Config) { c.Policy.Limits.MemoryMB.Default = 1000 },
+		"WORKSPACE_CPUS_DEFAULT=0.5":        func(c *Config) { c.Policy.Limits.CPUs.Default = 0.5 },
+		"WORKSPACE_CPUS_OPTIONS=1,2":        func(c *Config) { c.Policy.Limits.CPUs.Choices = []float64{1, 2} },
+		"WORKSPACE_CPUS_OPTIONS=[2, 1]":     func(c *Config) { c.Policy.Limits.CPUs.Choices = []float64{1, 2} },
+		"WORKSPACE_CPUS_OPTIONS=3":          func(c *Config) { c.Policy.Limits.CPUs.Choices = []float64{3} },
 		"WORKSPACE_CPUS_OPTIONS=":           func(*Config) {},
 		"WORKSPACE_CPUS_OPTIONS=[]":         func(*Config) {},
 		"WORKSPACE_MEMORY_MB_OPTIONS=2000,1000": func(c *Config) {
-			c.Limits.MemoryMB.Choices = []int64{1000, 2000}
+			c.Policy.Limits.MemoryMB.Choices = []int64{1000, 2000}
 		},
-		"WORKSPACE_IDLE_TIMEOUT_DEFAULT=3600":      func(c *Config) { c.Limits.IdleTimeout.Default = hour },
-		"WORKSPACE_IDLE_TIMEOUT_OPTIONS=3600,0":    func(c *Config) { c.Limits.IdleTimeout.Choices = []time.Duration{0, hour} },
-		"WORKSPACE_IDLE_TIMEOUT_OPTIONS=":          func(c *Config) { c.Limits.IdleTimeout.Choices = nil },
-		"WORKSPACE_ALWAYS_CLEAR_VOLUME_ON_STOP=On": func(c *Config) { c.Limits.AlwaysClearVolumeOnStop = true },
+		"WORKSPACE_IDLE_TIMEOUT_DEFAULT=3600":      func(c *Config) { c.Policy.Limits.IdleTimeout.Default = hour },
+		"WORKSPACE_IDLE_TIMEOUT_OPTIONS=3600,0":    func(c *Config) { c.Policy.Limits.IdleTimeout.Choices = []time.Duration{0, hour} },
+		"WORKSPACE_IDLE_TIMEOUT_OPTIONS=":          func(c *Config) { c.Policy.Limits.IdleTimeout.Choices = nil },
+		"WORKSPACE_ALWAYS_CLEAR_VOLUME_ON_STOP=On": func(c *Config) { c.Policy.Limits.AlwaysClearVolumeOnStop = true },
 		"WORKSPACE_ALWAYS_CLEAR_VOLUME_ON_STOP=0":  func(*Config) {},
 		"WORKSPACE_CPUS_MAX= ":                     func(*Config) {},
 		"PORT=9000":                                func(c *Config) { c.Server.Listen = "127.0.0.1:9000" },
@@ -300,11 +313,11 @@ func TestEnvironment_Values(t *testing.T) {
 		"WORKSPACE_SOMETHING_ELSE=x":            func(*Config) {},
 
 		// What somebody set moves what nobody set.
-		"WORKSPACE_MAX_MEMORY_MB=1024":                func(c *Config) { c.Limits.MemoryMB = quota.Range[int64]{Default: 1024, Max: 1024} },
-		"WORKSPACE_MAX_VOLUME_SIZE=1":                 func(c *Config) { c.Limits.VolumeMB.Default, c.Limits.VolumeMB.Max = 1, 1 },
-		"WORKSPACE_CPUS_DEFAULT=9":                    func(c *Config) { c.Limits.CPUs.Default, c.Limits.CPUs.Max = 9, 9 },
-		"WORKSPACE_CPUS_OPTIONS=1,16":                 func(c *Config) { c.Limits.CPUs.Max, c.Limits.CPUs.Choices = 16, []float64{1, 16} },
-		"WORKSPACE_MAX_CPUS=2;WORKSPACE_CPUS_MAX=2.0": func(c *Config) { c.Limits.CPUs.Max = 2 },
+		"WORKSPACE_MAX_MEMORY_MB=1024":                func(c *Config) { c.Policy.Limits.MemoryMB = quota.Range[int64]{Default: 1024, Max: 1024} },
+		"WORKSPACE_MAX_VOLUME_SIZE=1":                 func(c *Config) { c.Policy.Limits.VolumeMB.Default, c.Policy.Limits.VolumeMB.Max = 1, 1 },
+		"WORKSPACE_CPUS_DEFAULT=9":                    func(c *Config) { c.Policy.Limits.CPUs.Default, c.Policy.Limits.CPUs.Max = 9, 9 },
+		"WORKSPACE_CPUS_OPTIONS=1,16":                 func(c *Config) { c.Policy.Limits.CPUs.Max, c.Policy.Limits.CPUs.Choices = 16, []float64{1, 16} },
+		"WORKSPACE_MAX_CPUS=2;WORKSPACE_CPUS_MAX=2.0": func(c *Config) { c.Policy.Limits.CPUs.Max = 2 },
 	} {
 		expected := Default()
 		want(&expected)
@@ -316,7 +329,7 @@ func TestEnvironment_Values(t *testing.T) {
 
 func TestEnvironment_Wrong(t *testing.T) {
 	for variables, sentence := range map[string]string{
-		"WORKSPACE_CPUS_MAX=0":                    `environment WORKSPACE_CPUS_MAX: limits.cpus.max is "0"; it must be a number of CPUs from 0.01 on, such as 0.5 or 2`,
+		"WORKSPACE_CPUS_MAX=0":                    `environment WORKSPACE_CPUS_MAX: limits.cpus.max is "0"; it must be a number of CPUs from 0.01 to 100000, such as 0.5 or 2`,
 		"WORKSPACE_CPUS_MAX=NaN":                  `environment WORKSPACE_CPUS_MAX: limits.cpus.max is "NaN"; it must be`,
 		"WORKSPACE_MAX_MEMORY_MB=lots":            `environment WORKSPACE_MAX_MEMORY_MB: limits.memory.max is "lots"; it must be a size`,
 		"WORKSPACE_CPUS_OPTIONS=1,x":              `environment WORKSPACE_CPUS_OPTIONS: limits.cpus.choices is "1,x"; it must be a list, each of its entries a number of CPUs`,
@@ -330,7 +343,7 @@ func TestEnvironment_Wrong(t *testing.T) {
 		"LOG_LEVEL=loud":         `environment LOG_LEVEL: log.level is "loud"; it must be "debug", "info", "warning" or "error"`,
 		"DOCKER_HOST=nonsense":   `environment DOCKER_HOST: docker.host is "nonsense"; it must be the address of a Docker daemon`,
 		"WORKSPACE_MAX_CPUS=2;WORKSPACE_CPUS_MAX=3":              `environment WORKSPACE_MAX_CPUS and environment WORKSPACE_CPUS_MAX say different things, 2 and 3, for limits.cpus.max; set one of them only`,
-		"WORKSPACE_MAX_MEMORY_MB=1;WORKSPACE_MEMORY_MB_MAX=2":    `environment WORKSPACE_MAX_MEMORY_MB: limits.memory.max is "1"; it must be a size of at least 6 MB`,
+		"WORKSPACE_MAX_MEMORY_MB=1;WORKSPACE_MEMORY_MB_MAX=2":    `environment WORKSPACE_MAX_MEMORY_MB: limits.memory.max is "1"; it must be a size from 6 MB to 8000000 TB`,
 		"WORKSPACE_CPUS_DEFAULT=4;WORKSPACE_MAX_CPUS=2":          `environment WORKSPACE_CPUS_DEFAULT: limits.cpus.default is 4, more than limits.cpus.max, which is 2 (environment WORKSPACE_MAX_CPUS); lower the one or raise the other`,
 		"WORKSPACE_VOLUME_SIZE=10;WORKSPACE_MAX_VOLUME_SIZE=5":   `environment WORKSPACE_VOLUME_SIZE: limits.volume_size.default is "10MB", more than limits.volume_size.max`,
 		"WORKSPACE_IMAGE_DEFAULT={":                              `environment WORKSPACE_IMAGE_DEFAULT: image is "{"; it must be the name of an image or {"image": …, "display_name": …}`,
@@ -390,7 +403,7 @@ func TestEnvironment_Images(t *testing.T) {
 func TestEnvironment_WinsOverTheFile(t *testing.T) {
 	file := "[server]\nlisten = \"10.0.0.1:1\"\nallowed_origins = [\"http://file.org\"]\n[limits]\ncpus = { default = 1, max = 2, choices = [1, 2] }\n[docker]\nhost = \"unix:///file.sock\"\n"
 	loaded := mustLoad(t, file, "WORKSPACE_MAX_CPUS=8", "PORT=2", "WORKSPACE_CPUS_OPTIONS=", "BACKEND_CORS_ORIGINS=", "DOCKER_HOST=unix:///env.sock")
-	require.Equal(t, quota.Range[float64]{Default: 1, Max: 8}, loaded.Config.Limits.CPUs)
+	require.Equal(t, quota.Range[float64]{Default: 1, Max: 8}, loaded.Config.Policy.Limits.CPUs)
 	require.Equal(t, "10.0.0.1:2", loaded.Config.Server.Listen)
 	require.Empty(t, loaded.Config.Server.AllowedOrigins)
 	require.Equal(t, "unix:///file.sock", loaded.Config.Docker.Host, "a daemon named in the file is meant")
@@ -403,9 +416,9 @@ func TestEnvironment_WinsOverTheFile(t *testing.T) {
 
 func TestLimits_UnsetChoicesFollowASetMaximum(t *testing.T) {
 	loaded := mustLoad(t, `limits.idle_timeout.max = "2h"`)
-	require.Equal(t, []time.Duration{0, time.Hour}, loaded.Config.Limits.IdleTimeout.Choices)
+	require.Equal(t, []time.Duration{0, time.Hour}, loaded.Config.Policy.Limits.IdleTimeout.Choices)
 	require.Contains(t, loaded.Origin("limits.idle_timeout.choices"), "default, cut to limits.idle_timeout.max (")
-	require.Len(t, Default().Limits.IdleTimeout.Choices, 3)
+	require.Len(t, Default().Policy.Limits.IdleTimeout.Choices, 3)
 }
 
 func TestKeyLines(t *testing.T) {

@@ -75,6 +75,9 @@ func (m *Manager) Configure(s Settings) {
 	m.stir()
 }
 
+// Announce tells all surfaces to ask again for something that concerns everybody.
+func (m *Manager) Announce(kind EventKind) { m.board.announce(kind, "") }
+
 // Settings returns the settings in force.
 func (m *Manager) Settings() Settings { return m.settings.Load().Settings }
 

@@ -20,7 +20,6 @@ import (
 	"lab-workspace-manager/backend/config"
 	"lab-workspace-manager/backend/manager"
 	"lab-workspace-manager/backend/profile"
-	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -29,6 +28,10 @@ type Options struct {
 	Loaded  config.Loaded
 	Version string
 	Log     *slog.Logger
+	// LogLevel is set when the configuration changes it; nil = nothing follows.
+	LogLevel *slog.LevelVar
+	// Watch is how Loaded was loaded: the file is followed while the program runs. nil = it is not.
+	Watch *config.LoadOptions
 	// API serves the HTTP API and the pages of Frontend. The window needs neither: it opens no port but that of the access
 	// proxy, which browsers reach workspaces by.
 	API      bool
@@ -42,18 +45,21 @@ type Server struct {
 	Manager   *manager.Manager
 	Presenter *api.Presenter
 
-	log       *slog.Logger
-	instance  *instance
-	engine    workspace.Engine
-	activity  *activity.Ledger // what the access proxy sees of people
-	jupyter   *jupyter.Prober
-	proxy     *access.Proxy
-	owner     *auth.Owner // nil without API
-	access    *listener
-	api       *listener // nil without API
-	resolves  hostProbe
-	tokenFile string
-	token     auth.Token
+	log           *slog.Logger
+	instance      *instance
+	engine        workspace.Engine
+	configuration *configuration
+	watcher       *config.Watcher // nil = the file is not followed
+	logLevel      *slog.LevelVar
+	activity      *activity.Ledger // what the access proxy sees of people
+	jupyter       *jupyter.Prober
+	proxy         *access.Proxy
+	owner         *auth.Owner // nil without API
+	access        *listener
+	api           *listener // nil without API
+	resolves      hostProbe
+	tokenFile     string
+	token         auth.Token
 }
 
 // New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
@@ -63,7 +69,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: options.Log, instance: instance, activity: &activity.Ledger{}, jupyter: jupyter.New(nil)}
+	s := &Server{log: options.Log, instance: instance, activity: &activity.Ledger{}, jupyter: jupyter.New(nil), logLevel: options.LogLevel, configuration: &configuration{loaded: options.Loaded}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -84,6 +90,11 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 		Manager: s.Manager,
 		Product: api.Product{Name: "lab-workspace-manager", Version: options.Version},
 		Access:  api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix},
+
+		Configuration: s.configuration,
+	}
+	if options.Watch != nil {
+		s.watcher = config.NewWatcher(*options.Watch, options.Loaded, s.reloaded)
 	}
 	if options.API {
 		if err := s.makeAPI(options); err != nil {
@@ -94,7 +105,6 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 }
 
 func (s *Server) makeManager(ctx context.Context, options Options) error {
-	settings := options.Loaded.Config
 	s.engine = options.Engine
 	if s.engine == nil {
 		engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
@@ -103,15 +113,10 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 		}
 		s.engine = engine
 	}
-	catalog := make([]manager.CatalogImage, len(settings.Images))
-	for i, offered := range settings.Images {
-		catalog[i] = manager.CatalogImage{Name: offered.Name, Image: offered.Image, Profile: offered.Profile, Description: offered.Description}
-	}
 	var err error
 	s.Manager, err = manager.New(ctx, manager.Options{
 		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
-		Settings: manager.Settings{Policy: quota.Policy{Limits: settings.Limits}, Profiles: settings.Profiles, Catalog: catalog},
-		Log:      options.Log, Activity: s.activity, Ask: s.ask,
+		Settings: settingsOf(options.Loaded.Config), Log: options.Log, Activity: s.activity, Ask: s.ask,
 	})
 	return err
 }
@@ -187,6 +192,9 @@ func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.Manager.Run(managing) })
 	running.Go(func() { s.followToken(managing) })
+	if s.watcher != nil {
+		running.Go(func() { s.watcher.Run(managing, reloadEvery) })
+	}
 
 	failed := make(chan error, 2)
 	for _, l := range s.listeners() {

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Watcher notices that the configuration file holds something else than before. It asks by polling, which works on every
+// file system, for symbolic links, for editors that put a new file in place of the old one, and for a file that is not
+// there yet. A file that was only touched has not changed.
+//
+// Run and Reload may be called at the same time. Run is called once.
+type Watcher struct {
+	options LoadOptions
+	changed func(Loaded, error)
+	demand  chan struct{}
+
+	known content
+	last  look
+}
+
+// look is what the file was like, from outside, when it was read last.
+type look struct {
+	info fs.FileInfo // nil = it was not there
+	at   time.Time   // the zero time = it was not read yet
+}
+
+// NewWatcher makes a Watcher for who has loaded a configuration with these options. changed hears of every other content,
+// once: the new configuration, or the error that keeps it from being used. It is called by Run, one call after the other.
+func NewWatcher(options LoadOptions, loaded Loaded, changed func(Loaded, error)) *Watcher {
+	return &Watcher{options: options, changed: changed, demand: make(chan struct{}, 1), known: loaded.content}
+}
+
+// Reload asks for a look at the file now, as for SIGHUP. changed is called in any case, also with what is known already,
+// so that who asked gets an answer. It does not wait for it.
+func (w *Watcher) Reload() {
+	select {
+	case w.demand <- struct{}{}:
+	default: // somebody asked already, and was not heard yet
+	}
+}
+
+// Run looks at the file at this interval until ctx ends. A changed file is read when it has rested for a moment, so that
+// one that is being written, or is missing while an editor renames its successor, is not taken for what was meant.
+func (w *Watcher) Run(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.demand:
+			w.read(ctx, true)
+		case <-ticker.C:
+			w.read(ctx, false)
+		}
+	}
+}
+
+const (
+	restFor   = 100 * time.Millisecond // between two looks that must show the same
+	maxRests  = 20                     // for a file that never rests
+	clockStep = 2 * time.Second        // of the coarsest file system
+)
+
+func (w *Watcher) read(ctx context.Context, demanded bool) {
+	folders, err := w.options.folders()
+	if err != nil {
+		return // it worked once, and the environment of a process does not change
+	}
+	file := cmp.Or(w.options.File, usualFile(folders))
+	if !demanded && w.last.stillTrue(file) {
+		return
+	}
+	found := w.look(file, folders)
+	for range maxRests {
+		if found.content() == w.known {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(restFor):
+		}
+		again := w.look(file, folders)
+		if again.content() == found.content() {
+			break
+		}
+		found = again
+	}
+	if found.content() == w.known && !demanded {
+		return
+	}
+	w.known = found.content()
+	w.changed(w.options.load(folders, found))
+}
+
+// look reads the file and remembers what it was like before it was read.
+func (w *Watcher) look(file string, folders Folders) source {
+	w.last = look{info: statOf(file), at: time.Now()}
+	return readSource(w.options.File, folders)
+}
+
+// stillTrue says that the file cannot have changed since. A change that came right after the look may have left no
+// trace in the time of the file, so a file that was new then is not trusted.
+func (l look) stillTrue(file string) bool {
+	now := statOf(file)
+	if l.at.IsZero() || now == nil || l.info == nil {
+		return !l.at.IsZero() && now == nil && l.info == nil
+	}
+	return os.SameFile(l.info, now) && l.info.Size() == now.Size() && l.info.ModTime().Equal(now.ModTime()) && l.info.Mode() == now.Mode() &&
+		l.at.Sub(now.ModTime()) > clockStep
+}
+
+func statOf(file string) fs.FileInfo {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil
+	}
+	return info
+}
