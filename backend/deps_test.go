@@ -49,10 +49,11 @@ func packages(t *testing.T) []goPackage {
 // other.
 var mayImport = map[string][]string{
 	"":                                {"backend/api", "backend/config", "backend/manager", "backend/server", "backend/workspace", "frontend"},
-	"backend/server":                  {"backend/access", "backend/api", "backend/auth", "backend/config", "backend/engine/docker", "backend/manager", "backend/store/sqlite", "backend/workspace", "build/images"},
+	"backend/server":                  {"backend/access", "backend/activity", "backend/activity/jupyter", "backend/api", "backend/auth", "backend/config", "backend/engine/docker", "backend/manager", "backend/store/sqlite", "backend/workspace", "build/images"},
 	"backend/api":                     {"backend/manager", "backend/profile", "backend/quota", "backend/workspace"},
 	"backend/access":                  {"backend/workspace"},
 	"backend/activity":                {"backend/workspace"},
+	"backend/activity/jupyter":        {"backend/activity"},
 	"backend/auth":                    {"backend/workspace"},
 	"backend/config":                  {"backend/profile", "backend/quota", "backend/workspace"},
 	"backend/engine/docker":           {"backend/workspace"},
