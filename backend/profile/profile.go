@@ -62,6 +62,9 @@ type Activity struct {
 	// QuietFrame is the size in bytes up to which what a page sends through a WebSocket is a sign of life of the page, not
 	// of a person; 0 = whatever is sent comes from a person.
 	QuietFrame int
+	// Typed are words in messages of up to QuietFrame bytes, within their first 256, that a page sends only when somebody
+	// types.
+	Typed []string
 }
 
 // ProbeJupyter asks Jupyter's own interface.
@@ -107,7 +110,7 @@ func Builtin() []Profile {
 	for i, p := range profiles { // who changes one must not change them for all
 		profiles[i].Env = maps.Clone(p.Env)
 		profiles[i].SecretEnv, profiles[i].Capabilities = slices.Clone(p.SecretEnv), slices.Clone(p.Capabilities)
-		profiles[i].Activity.Polls = slices.Clone(p.Activity.Polls)
+		profiles[i].Activity.Polls, profiles[i].Activity.Typed = slices.Clone(p.Activity.Polls), slices.Clone(p.Activity.Typed)
 	}
 	return profiles
 }
