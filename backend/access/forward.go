@@ -132,6 +132,10 @@ func (v *visit) rewrite(request *httputil.ProxyRequest) {
 		out.URL.RawPath = cutBase(out.URL.RawPath, v.base)
 	}
 	stripCredentials(out.Header)
+	if v.target.Signs != nil && (v.target.QuietFrame > 0 || len(v.target.Typed) > 0) {
+		// Compressed, what somebody types is as short as what the page says by itself (recorded with VS Code).
+		out.Header.Del("Sec-Websocket-Extensions")
+	}
 	request.SetXForwarded()
 	for name, value := range v.target.Headers {
 		out.Header.Set(name, value)

@@ -36,6 +36,7 @@ type Target struct {
 	Signs      Signs    // hears when somebody works in it; nil = nobody wants to know
 	Polls      []string // paths below AccessPath of what pages do by themselves; "*" stands for any part
 	QuietFrame int      // size in bytes of what pages send through WebSockets by themselves
+	Typed      []string // what is in messages of that size that a person causes all the same
 }
 
 func (t *Target) landing() string { return cmp.Or(t.LandingPath, t.AccessPath+"/") }

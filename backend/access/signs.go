@@ -2,6 +2,7 @@ package access
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"math"
 	"net"
@@ -87,7 +88,11 @@ func (t tunnel) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	target, now := &t.visit.target, t.visit.proxy.now
 	target.Signs.Connected(now())
-	return &overheard{Conn: conn, page: frames{quiet: uint64(max(0, target.QuietFrame)), signs: target.Signs, now: now, greeted: now().Add(greeting)}}, buffered, nil
+	page := frames{
+		quiet: uint64(max(0, target.QuietFrame)), typed: target.Typed,
+		signs: target.Signs, now: now, greeted: now().Add(greeting),
+	}
+	return &overheard{Conn: conn, page: page}, buffered, nil
 }
 
 // overheard is the connection to a page.
@@ -118,27 +123,42 @@ const (
 	opBinary       = 2
 )
 
-// frames follows a stream of WebSocket frames by their headers alone. It keeps no payload. With permessage-deflate,
-// sizes are those on the line. A stream that is no WebSocket's makes it count wrongly, and nothing else.
+// glance is how much of a short message is looked at, in bytes.
+const glance = 256
+
+// frames follows a stream of WebSocket frames by their headers alone. It keeps no payload, except, where words say that
+// somebody typed, the beginning of one short frame. A stream that is no WebSocket's makes it count wrongly, and nothing
+// else.
 type frames struct {
-	quiet   uint64 // size in bytes of messages that a page sends by itself
+	quiet   uint64   // size in bytes of messages that a page sends by itself
+	typed   []string // what is in those of them that a person causes
 	signs   Signs
 	now     func() time.Time
 	greeted time.Time
 
-	head    [10]byte // of the frame that begins, as far as it is here
+	head    [14]byte // of the frame that begins, as far as it is here
 	have    int
-	left    uint64 // of the frame, with its mask: bytes to pass over
+	left    uint64 // bytes of the frame to pass over
 	message uint64 // bytes of the message so far
+
+	looks bool // at the frame that passes
+	seen  int  // bytes of it
+	begun [glance]byte
 }
 
 // pass takes the next piece of the stream, however it is cut.
 func (f *frames) pass(piece []byte) {
 	for len(piece) > 0 {
 		if f.left > 0 {
-			n := min(f.left, uint64(len(piece)))
-			f.left -= n
+			n := int(min(f.left, uint64(len(piece)))) //nolint:gosec // no longer than the piece
+			if f.looks {
+				f.look(piece[:n])
+			}
+			f.left -= uint64(n) //nolint:gosec // not negative
 			piece = piece[n:]
+			if f.left == 0 && f.looks {
+				f.read()
+			}
 			continue
 		}
 		n := copy(f.head[f.have:f.need()], piece)
@@ -151,19 +171,25 @@ func (f *frames) pass(piece []byte) {
 	}
 }
 
-// need is the length of the header without mask, as far as it can be told.
+// need is the length of the header, as far as it can be told.
 func (f *frames) need() int {
 	if f.have < 2 {
 		return 2
 	}
+	need := 2
 	switch f.head[1] & 0x7f {
 	case 126:
-		return 4
+		need += 2
 	case 127:
-		return 10
+		need += 8
 	}
-	return 2
+	if f.isMasked() {
+		need += 4
+	}
+	return need
 }
+
+func (f *frames) isMasked() bool { return f.head[1]&0x80 != 0 }
 
 // begin looks at a whole header.
 func (f *frames) begin() {
@@ -174,10 +200,7 @@ func (f *frames) begin() {
 	case 127:
 		length = binary.BigEndian.Uint64(f.head[2:10])
 	}
-	f.left = length
-	if f.head[1]&0x80 != 0 {
-		f.left = plus(length, 4) // the mask
-	}
+	f.left, f.looks, f.seen = length, false, 0
 	switch f.head[0] & 0x0f {
 	case opText, opBinary:
 		f.message = length
@@ -186,9 +209,39 @@ func (f *frames) begin() {
 	default:
 		return
 	}
-	if f.message <= f.quiet {
+	if f.message > f.quiet {
+		f.touch()
 		return
 	}
+	f.looks = len(f.typed) > 0 && length > 0
+	if f.isMasked() {
+		copy(f.head[10:14], f.head[f.have-4:f.have]) // where it stays until the frame has passed
+	}
+}
+
+// look keeps the beginning of the frame, without its mask.
+func (f *frames) look(piece []byte) {
+	for _, b := range piece[:min(len(piece), glance-f.seen)] {
+		if f.isMasked() {
+			b ^= f.head[10+f.seen%4]
+		}
+		f.begun[f.seen] = b
+		f.seen++
+	}
+}
+
+// read looks for the words in what was kept.
+func (f *frames) read() {
+	f.looks = false
+	for _, word := range f.typed {
+		if bytes.Contains(f.begun[:f.seen], []byte(word)) {
+			f.touch()
+			return
+		}
+	}
+}
+
+func (f *frames) touch() {
 	if now := f.now(); !now.Before(f.greeted) {
 		f.signs.Touched(now)
 	}

@@ -191,6 +191,7 @@ func profileFields() []field[profile.Profile] {
 		at("note", line(0), func(p *profile.Profile) *string { return &p.Note }),
 		at("activity_probe", oneOf("", profile.ProbeJupyter), func(p *profile.Profile) *string { return &p.Activity.Probe }),
 		at("activity_polls", distinct(listOf(pollPath())), func(p *profile.Profile) *[]string { return &p.Activity.Polls }),
+		at("activity_typed", listOf(line(1)), func(p *profile.Profile) *[]string { return &p.Activity.Typed }),
 		at("activity_quiet_frame", whole[int](fmt.Sprintf("a number of bytes from 0 to %d", maxQuietFrame), from(0, maxQuietFrame)), func(p *profile.Profile) *int { return &p.Activity.QuietFrame }),
 		at("capabilities", listOf(capability()), func(p *profile.Profile) *[]string { return &p.Capabilities }),
 		at("answer_deadline", patience(), func(p *profile.Profile) *time.Duration { return &p.AnswerDeadline }),

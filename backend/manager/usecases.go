@@ -597,6 +597,7 @@ type Route struct {
 	// What pages of it do by themselves, see profile.Activity; never written after the route was made.
 	Polls      []string
 	QuietFrame int
+	Typed      []string
 }
 
 func sameRoute(a, b Route) bool {
@@ -622,7 +623,7 @@ func (m *Manager) routeTo(e *entry, view *workspace.Workspace) Route {
 	away := view.Status == workspace.StatusUnknown && e.isReady()
 	if view.Status == workspace.StatusRunning || away {
 		route.Endpoint = e.observed.Endpoint
-		route.Polls, route.QuietFrame = prof.Activity.Polls, prof.Activity.QuietFrame
+		route.Polls, route.QuietFrame, route.Typed = prof.Activity.Polls, prof.Activity.QuietFrame, prof.Activity.Typed
 		route.Headers = prof.RequestHeaders(e.record.Owner, e.record.ID)
 		if prof.SecretHeaderName != "" {
 			route.SecretHeaderName = prof.SecretHeaderName

@@ -13,6 +13,7 @@ func Builtin() []Profile {
 		profiles[i].Env, profiles[i].Headers = maps.Clone(p.Env), maps.Clone(p.Headers)
 		profiles[i].Args, profiles[i].SecretEnv = slices.Clone(p.Args), slices.Clone(p.SecretEnv)
 		profiles[i].Activity.Polls, profiles[i].Capabilities = slices.Clone(p.Activity.Polls), slices.Clone(p.Capabilities)
+		profiles[i].Activity.Typed = slices.Clone(p.Activity.Typed)
 	}
 	return profiles
 }
@@ -64,7 +65,7 @@ var VSCode = Profile{
 	Port:              8080,
 	MountPath:         "/workspace",
 	HealthPath:        "/healthz",
-	Activity:          Activity{QuietFrame: 64},
+	Activity:          vscodeActivity(),
 	Env:               map[string]string{"WORKSPACE_PORT": "{port}"},
 	SecretEnv:         []string{"HASHED_PASSWORD"},
 	SecretHeaderName:  "Cookie",
@@ -191,4 +192,10 @@ var Custom = Profile{
 // whether somebody is there or not (recorded).
 func jupyterActivity() Activity {
 	return Activity{Probe: ProbeJupyter, Polls: []string{"/lab/api/workspaces/*"}}
+}
+
+// vscodeActivity is how to tell that somebody works in code-server: its pages keep talking by themselves, in messages of up
+// to 199 bytes (recorded), and what is typed into a terminal is shorter than that.
+func vscodeActivity() Activity {
+	return Activity{QuietFrame: 256, Typed: []string{"$acceptTerminalInteraction"}}
 }

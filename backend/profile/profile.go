@@ -64,6 +64,9 @@ type Activity struct {
 	// QuietFrame is the size in bytes up to which what a page sends through a WebSocket is a sign of life of the page, not
 	// of a person; 0 = whatever is sent comes from a person.
 	QuietFrame int
+	// Typed are words in messages of up to QuietFrame bytes, within their first 256, that a page sends only when somebody
+	// types.
+	Typed []string
 }
 
 // ProbeJupyter asks Jupyter's own interface.

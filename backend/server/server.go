@@ -295,7 +295,7 @@ func (r resolver) Resolve(id workspace.ID) (access.Target, error) {
 		Owner: view.Record.Owner, ID: view.Record.ID, UID: view.Record.UID, DisplayName: view.Record.Spec.DisplayName,
 		Status: view.Status, Reason: view.Reason, Endpoint: route.Endpoint, AccessPath: route.AccessPath,
 		SecretHeaderName: route.SecretHeaderName, SecretHeaderValue: route.SecretHeaderValue, Headers: route.Headers, Progress: view.Steps,
-		Signs: r.activity.Trace(view.Record.UID), Polls: route.Polls, QuietFrame: route.QuietFrame,
+		Signs: r.activity.Trace(view.Record.UID), Polls: route.Polls, QuietFrame: route.QuietFrame, Typed: route.Typed,
 	}, nil
 }
 
