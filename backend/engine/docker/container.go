@@ -122,7 +122,7 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 	observed := workspace.Observed{
 		ID: workspace.ID(labels[labelDeployment]), Owner: workspace.Owner(labels[labelOwner]),
 		UID: labels[labelUID], Fingerprint: labels[labelFingerprint], Profile: labels[labelProfile], DisplayName: labels[labelDisplayName],
-		Handle: found.ID, Image: found.Config.Image, State: stateOf(found.State),
+		Handle: found.ID, Image: found.Config.Image, ImageID: found.Image, State: stateOf(found.State),
 		StartedAt: parseTime(found.State.StartedAt), FinishedAt: parseTime(found.State.FinishedAt),
 		ExitCode: found.State.ExitCode, OOMKilled: found.State.OOMKilled,
 		Secret: secretOf(found.Config.Env),

@@ -34,7 +34,7 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	}
 	switch step.Kind {
 	case workspace.StepImage:
-		return nil, e.acquire(ctx, d.Image, progress)
+		return nil, e.acquire(ctx, d.Image, d.Pull, progress)
 	case workspace.StepStorage:
 		return nil, e.haveVolume(ctx, d)
 	case workspace.StepCreate:

@@ -138,7 +138,7 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 // listedAs is what can be said of a container by the list alone.
 func listedAs(listed container.Summary) workspace.Observed {
 	return observedOf(container.InspectResponse{
-		ContainerJSONBase: &container.ContainerJSONBase{ID: listed.ID, State: &container.State{
+		ContainerJSONBase: &container.ContainerJSONBase{ID: listed.ID, Image: listed.ImageID, State: &container.State{
 			Status: listed.State, Running: listed.State == container.StateRunning,
 			Paused: listed.State == container.StatePaused, Dead: listed.State == container.StateDead,
 		}},

@@ -45,6 +45,7 @@ func TestEngine(t *testing.T, open func(t *testing.T) EngineUnderTest) {
 		{"ReportsWhatHappens", (*engineSuite).reportsWhatHappens},
 		{"SaysHowItEnded", (*engineSuite).saysHowItEnded},
 		{"ErrorsHaveCodes", (*engineSuite).errorsHaveCodes},
+		{"KnowsItsImages", (*engineSuite).knowsItsImages},
 		{"AStepCanBeCalledOff", (*engineSuite).aStepCanBeCalledOff},
 		{"ManyAtOnce", (*engineSuite).manyAtOnce},
 		{"InstancesDoNotSeeEachOther", (*engineSuite).instancesDoNotSeeEachOther},
@@ -317,10 +318,34 @@ func (s *engineSuite) errorsHaveCodes(t *testing.T) {
 	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepCreate, d)))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStart, d)))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.Logs(t.Context(), d.ID, 1, false, &bytes.Buffer{})))
+}
+
+func (s *engineSuite) knowsItsImages(t *testing.T) {
 	states, err := s.Engine.Images(t.Context(), []string{s.Good, s.Missing})
 	require.NoError(t, err)
 	require.True(t, states[0].Here)
-	require.False(t, states[1].Here)
+	require.Equal(t, workspace.ImageState{Image: s.Missing}, states[1])
+	facts, err := s.Engine.InspectImage(t.Context(), s.Good)
+	require.NoError(t, err)
+	require.NotEmpty(t, facts.ID)
+	require.Equal(t, []any{facts.ID, facts.Digests, facts.SizeBytes}, []any{states[0].ID, states[0].Digests, states[0].SizeBytes})
+	_, err = s.Engine.InspectImage(t.Context(), s.Missing)
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
+
+	d := s.deployment(10, s.Good)
+	s.bringUp(t, d)
+	require.Equal(t, facts.ID, s.find(t, d.ID).ImageID, "a container tells what its image's name stood for")
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+
+	never := s.deployment(11, s.Missing)
+	never.Pull = workspace.PullNever
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepImage, never)))
+	for _, policy := range []workspace.PullPolicy{workspace.PullNever, workspace.PullMissing} {
+		here := s.deployment(12, s.Good)
+		here.Pull = policy
+		s.do(t, workspace.StepImage, here)
+	}
 }
 
 func (s *engineSuite) aStepCanBeCalledOff(t *testing.T) {
@@ -338,7 +363,7 @@ func (s *engineSuite) manyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 6 {
 		wg.Go(func() {
-			d := s.deployment(10+n, s.Good)
+			d := s.deployment(20+n, s.Good)
 			s.bringUp(t, d)
 			s.do(t, workspace.StepAnswers, d)
 			s.takeDown(t, d)

@@ -262,7 +262,7 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 	d := step.Deployment
 	switch step.Kind {
 	case workspace.StepImage:
-		return nil, f.image(ctx, d.Image, progress)
+		return nil, f.image(ctx, d.Image, d.Pull, progress)
 	case workspace.StepAnswers:
 		return nil, f.waitForAnswer(ctx, d.ID)
 	case workspace.StepStorage:
@@ -304,13 +304,15 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 	return nil, workspace.Errorf(workspace.CodeInternal, "The fake engine does not know the step %q.", step.Kind)
 }
 
-func (f *FakeEngine) image(ctx context.Context, image string, progress func(workspace.Progress)) error {
+func (f *FakeEngine) image(ctx context.Context, image string, policy workspace.PullPolicy, progress func(workspace.Progress)) error {
 	f.mu.Lock()
 	_, here := f.images[image]
 	f.mu.Unlock()
 	switch {
 	case here:
 		return nil
+	case policy == workspace.PullNever:
+		return workspace.Errorf(workspace.CodeImageMissing, "The image %s is not here, and pulling images is switched off.", image)
 	case image != FakePullableImage:
 		return workspace.Errorf(workspace.CodeImageMissing, "There is no image %s, neither here nor in its registry.", image)
 	}
@@ -360,7 +362,7 @@ func (f *FakeEngine) create(d workspace.Deployment) (*workspace.Observed, error)
 		observed: workspace.Observed{
 			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: fmt.Sprintf("fake-%d", f.nextHandle), State: workspace.ContainerCreated,
-			Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
+			Image: d.Image, ImageID: f.factsOf(d.Image).ID, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
 		},
 	}
 	f.containers[d.ID] = c
@@ -482,7 +484,11 @@ func (f *FakeEngine) Images(_ context.Context, images []string) ([]workspace.Ima
 	states := make([]workspace.ImageState, len(images))
 	for i, image := range images {
 		_, here := f.images[image]
-		states[i] = workspace.ImageState{Image: image, Here: here, ID: f.facts[image].ID, Digests: f.facts[image].Digests}
+		states[i] = workspace.ImageState{Image: image, Here: here}
+		if here {
+			facts := f.factsOf(image)
+			states[i].ID, states[i].Digests, states[i].SizeBytes = facts.ID, facts.Digests, facts.SizeBytes
+		}
 	}
 	return states, f.down
 }
@@ -544,7 +550,14 @@ func (f *FakeEngine) InspectImage(_ context.Context, image string) (workspace.Im
 	if _, here := f.images[image]; !here {
 		return workspace.ImageFacts{}, workspace.Errorf(workspace.CodeNotFound, "The image %s is not here.", image)
 	}
-	return f.facts[image], f.down
+	return f.factsOf(image), f.down
+}
+
+// factsOf is what SetFacts said of an image; every image has an id. The caller holds the lock.
+func (f *FakeEngine) factsOf(image string) workspace.ImageFacts {
+	facts := f.facts[image]
+	facts.ID = cmp.Or(facts.ID, "fake:"+image)
+	return facts
 }
 
 // SetFacts makes an image say something of itself, once it is here.
