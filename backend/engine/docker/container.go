@@ -51,6 +51,7 @@ func specOf(d workspace.Deployment, labels map[string]string, secret string, own
 		config: &container.Config{
 			Image:        d.Image,
 			Hostname:     hostname(d),
+			Cmd:          slices.Clone(d.Args),
 			Env:          environment(d, secret),
 			Labels:       labels,
 			ExposedPorts: nat.PortSet{port: {}},

@@ -59,7 +59,10 @@ func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
 	labels[labelDeploymentType] = "service"
 	labels[labelWorkspace] = "workspace"
 	labels[labelLabDisplayName] = "WS " + d.DisplayName
-	labels[labelEndpoints] = strconv.Itoa(d.Port) + "b"
+	labels[labelEndpoints] = strconv.Itoa(d.Port)
+	if d.KeepsPath {
+		labels[labelEndpoints] += "b"
+	}
 	labels[labelCreatedBy] = string(d.Owner)
 	labels[labelVolumePath] = d.MountPath
 	labels[labelUID] = d.UID

@@ -65,7 +65,7 @@ func (s *engineSuite) deployment(n int, image string) workspace.Deployment {
 		Volume: fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
 		Env:       map[string]string{"WORKSPACE_BASE_URL": fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id)},
 		SecretEnv: []string{"AUTHENTICATE_VIA_JUPYTER"}, Port: 8080,
-		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), HealthPath: "/api",
+		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), KeepsPath: true, HealthPath: "/api",
 		StopGrace: 2 * time.Second,
 	}
 }
