@@ -66,12 +66,15 @@ type Engine struct {
 
 	looking sync.Mutex // held while a snapshot is taken
 
+	trying sync.Mutex // held while it is tried which sizes the daemon holds
+
 	mu        sync.Mutex
 	networks  map[workspace.Owner]ownerNetwork // known to exist
 	looks     map[string]look                  // what the last look at each container found
 	forgotten map[string]struct{}              // containers that have changed since the last look began
 	kills     map[string]kill                  // newest kill request per container
 	logDrive  string                           // of the daemon, "" = not known yet
+	daemon    daemon                           // the one that answers
 }
 
 var _ workspace.Engine = (*Engine)(nil)

@@ -31,7 +31,10 @@ func needsDocker(t testing.TB) {
 }
 
 // newTestEngine makes an engine of an instance of its own, whose things are removed when the test ends.
-func newTestEngine(t testing.TB) *Engine {
+func newTestEngine(t testing.TB) *Engine { return newTestEngineAt(t, "") }
+
+// newTestEngineAt makes one for another daemon than the usual.
+func newTestEngineAt(t testing.TB, endpoint string) *Engine {
 	t.Helper()
 	needsDocker(t)
 	var random [3]byte
@@ -39,7 +42,7 @@ func newTestEngine(t testing.TB) *Engine {
 	require.NoError(t, err)
 	instance := "t" + hex.EncodeToString(random[:])
 	engine, err := New(Options{
-		Instance: instance, Namespace: "lab" + instance, SubnetPool: netip.MustParsePrefix("10.213.0.0/16"),
+		Endpoint: endpoint, Instance: instance, Namespace: "lab" + instance, SubnetPool: netip.MustParsePrefix("10.213.0.0/16"),
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)

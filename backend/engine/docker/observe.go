@@ -37,9 +37,11 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 	e.logDrive = info.LoggingDriver
 	e.networks = map[workspace.Owner]ownerNetwork{} // another daemon may answer now
 	e.mu.Unlock()
+	e.meet(identify(info))
 	host := workspace.Host{
 		Engine: "docker", Version: info.ServerVersion, Endpoint: e.endpoint, OS: info.OperatingSystem,
 		CPUs: info.NCPU, MemoryMB: info.MemTotal / mebibyte, StorageDriver: info.Driver,
+		Enforces: e.enforcement(ctx, "").enforces,
 	}
 	for _, warning := range info.Warnings {
 		host.Notes = append(host.Notes, strings.TrimPrefix(warning, "WARNING: "))
@@ -63,7 +65,10 @@ func (e *Engine) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
 	}
 	snapshot := workspace.Snapshot{Workspaces: observed, EngineStartedAt: e.startedAt(ctx)}
 	for _, found := range volumes.Volumes {
-		snapshot.Volumes = append(snapshot.Volumes, volumeOf(found.Name, found.Labels, found.CreatedAt))
+		if found == nil {
+			continue
+		}
+		snapshot.Volumes = append(snapshot.Volumes, volumeOf(found))
 	}
 	return snapshot, nil
 }

@@ -62,7 +62,8 @@ func (s *engineSuite) deployment(n int, image string) workspace.Deployment {
 	return workspace.Deployment{
 		ID: id, UID: fmt.Sprintf("uid-%d", n), Owner: owner, DisplayName: fmt.Sprintf("suite %d – ü", n), Attempt: 1, Fingerprint: "f1",
 		Image: image, Compute: workspace.Compute{CPUs: 0.5, MemoryMB: 300, ShmMB: 100, Processes: 500},
-		Volume: fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
+		Storage: workspace.Storage{VolumeMB: 400, ContainerMB: 500},
+		Volume:  fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
 		Env:       map[string]string{"WORKSPACE_BASE_URL": fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id)},
 		SecretEnv: []string{"AUTHENTICATE_VIA_JUPYTER"}, Port: 8080,
 		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), KeepsPath: true, HealthPath: "/api",
@@ -120,6 +121,7 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, host.CPUs)
 	require.Positive(t, host.MemoryMB)
+	require.True(t, host.Enforces.Tried, "there are images to try with")
 
 	d := s.deployment(1, s.Good)
 	observed := s.bringUp(t, d)
@@ -134,6 +136,11 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	require.Equal(t, observed.Handle, seen.Handle)
 	require.Equal(t, observed.Secret, seen.Secret)
 	require.Equal(t, d.DisplayName, seen.DisplayName)
+	heldTo := int64(0)
+	if host.Enforces.ContainerSize {
+		heldTo = d.Storage.ContainerMB
+	}
+	require.Equal(t, heldTo, seen.ContainerMB, "only what is held is claimed")
 	require.Equal(t, d.Volume, seen.Volume)
 	require.Equal(t, []any{d.UID, d.Attempt, d.Fingerprint, d.Owner, d.Image}, []any{seen.UID, seen.Attempt, seen.Fingerprint, seen.Owner, seen.Image})
 
@@ -156,7 +163,8 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	snapshot, err := s.Engine.Snapshot(t.Context())
 	require.NoError(t, err)
 	require.Len(t, snapshot.Volumes, 1, "files outlive their container")
-	require.Equal(t, d.DisplayName, snapshot.Volumes[0].DisplayName)
+	kept := snapshot.Volumes[0]
+	require.Equal(t, []any{d.DisplayName, int64(400), host.Enforces.VolumeSize}, []any{kept.DisplayName, kept.SizeMB, kept.Enforced})
 	s.do(t, workspace.StepRemoveStorage, d)
 	snapshot, err = s.Engine.Snapshot(t.Context())
 	require.NoError(t, err)

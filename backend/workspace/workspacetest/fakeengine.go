@@ -338,7 +338,7 @@ func (f *FakeEngine) storage(d workspace.Deployment) error {
 	case there && !d.VolumeAdopted && found.UID != d.UID:
 		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else.", d.Volume)
 	case !there:
-		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, CreatedAt: time.Now()}
+		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, CreatedAt: time.Now()}
 		f.tell(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Now()})
 	}
 	return nil
