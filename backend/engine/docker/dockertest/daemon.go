@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +28,6 @@ type Daemon struct {
 	bridge  string
 	process *exec.Cmd
 	output  string // file
-	mounted bool   // a filesystem of its own is mounted on its data
 }
 
 const (
@@ -54,7 +54,6 @@ func NewOnBtrfs(t testing.TB, subnet string, megabytes int64) *Daemon {
 	Run(t, "mkfs.btrfs", "--quiet", disk)
 	require.NoError(t, os.Mkdir(d.data(), 0o700))
 	Run(t, "mount", "-o", "loop", disk, d.data())
-	d.mounted = true
 	d.Start()
 	return d
 }
@@ -163,27 +162,29 @@ func (d *Daemon) remove() {
 	}
 	d.killAll(d.folder + "/") // a daemon that was killed leaves containerd and shims behind; they all name its folder
 	_ = exec.Command("ip", "link", "del", d.bridge).Run()
-	for deadline := time.Now().Add(removedWithin); ; {
-		mounts, _ := os.ReadFile("/proc/self/mounts")
-		for line := range strings.Lines(string(mounts)) {
-			point := strings.Fields(line)[1]
-			if strings.HasPrefix(point, d.folder) && point != d.data() {
-				_ = syscall.Unmount(point, syscall.MNT_DETACH)
+	for deadline := time.Now().Add(removedWithin); ; time.Sleep(50 * time.Millisecond) {
+		// A btrfs goes as a whole: its subvolumes cannot be removed like folders.
+		if !d.unmount() {
+			if os.RemoveAll(d.folder) == nil {
+				return
 			}
 		}
-		if d.mounted && syscall.Unmount(d.data(), 0) == nil {
-			d.mounted = false // with it go btrfs's subvolumes, which cannot be removed like folders
-		}
-		if !d.mounted && os.RemoveAll(d.folder) == nil {
+		if time.Now().After(deadline) {
+			d.t.Errorf("%s could not be removed", d.folder)
 			return
 		}
-		if time.Now().After(deadline) {
-			break
+	}
+}
+
+// unmount unmounts what is mounted below the daemon's folder, the newest first, and reports whether something may be left.
+func (d *Daemon) unmount() (left bool) {
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	lines := slices.Collect(strings.Lines(string(mounts)))
+	for _, line := range slices.Backward(lines) {
+		if point := strings.Fields(line)[1]; strings.HasPrefix(point, d.folder) {
+			left = true
+			_ = syscall.Unmount(point, 0) // what is busy is tried again
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
-	if d.mounted {
-		_ = syscall.Unmount(d.data(), syscall.MNT_DETACH)
-	}
-	d.t.Errorf("%s could not be removed", d.folder)
+	return left
 }
