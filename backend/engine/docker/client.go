@@ -61,6 +61,7 @@ type Engine struct {
 	log         *slog.Logger
 
 	acquisitions acquisitions // pulls and builds that go on
+	meters       meters
 
 	making sync.Mutex // held while a network is looked for and made
 
@@ -99,6 +100,7 @@ func New(options Options) (*Engine, error) {
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
 		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
+		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},
 		looks:        map[string]look{},
 		forgotten:    map[string]struct{}{},

@@ -46,6 +46,8 @@ func TestEngine(t *testing.T, open func(t *testing.T) EngineUnderTest) {
 		{"SaysHowItEnded", (*engineSuite).saysHowItEnded},
 		{"ErrorsHaveCodes", (*engineSuite).errorsHaveCodes},
 		{"KnowsItsImages", (*engineSuite).knowsItsImages},
+		{"MeasuresPlaces", (*engineSuite).measuresPlaces},
+		{"TellsWhatIsUsed", (*engineSuite).tellsWhatIsUsed},
 		{"AStepCanBeCalledOff", (*engineSuite).aStepCanBeCalledOff},
 		{"ManyAtOnce", (*engineSuite).manyAtOnce},
 		{"InstancesDoNotSeeEachOther", (*engineSuite).instancesDoNotSeeEachOther},
@@ -231,6 +233,57 @@ func (s *engineSuite) measure(t *testing.T, volume string) (workspace.Usage, err
 	require.NoError(t, err)
 	require.Len(t, measured, 1)
 	return measured[0].Usage, measured[0].Err
+}
+
+func (s *engineSuite) measuresPlaces(t *testing.T) {
+	d := s.deployment(13, s.Good)
+	observed := s.bringUp(t, d)
+	places := []workspace.Place{{Volume: "no-such-vol"}, {Volume: d.Volume}, {Container: observed.Handle}, {Container: "no-such-container"}}
+	for _, gentle := range []bool{false, true} {
+		measured, err := s.Engine.Measure(t.Context(), places, workspace.Measuring{Helpers: []string{s.Good}, Gentle: gentle})
+		require.NoError(t, err, "what is wrong with one place is no error of all")
+		require.Len(t, measured, len(places))
+		for _, missing := range []int{0, 3} {
+			require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(measured[missing].Err), "place %d", missing)
+			require.Zero(t, measured[missing].Usage.Bytes)
+		}
+		for _, there := range []int{1, 2} {
+			require.NoError(t, measured[there].Err, "place %d", there)
+			require.False(t, measured[there].Usage.MeasuredAt.IsZero())
+		}
+	}
+	measured, err := s.Engine.Measure(t.Context(), nil, workspace.Measuring{})
+	require.NoError(t, err)
+	require.Empty(t, measured)
+	calledOff, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Engine.Measure(calledOff, places, workspace.Measuring{})
+	require.ErrorIs(t, err, context.Canceled)
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+}
+
+func (s *engineSuite) tellsWhatIsUsed(t *testing.T) {
+	d := s.deployment(14, s.Good)
+	observed := s.bringUp(t, d)
+	use := func() []workspace.Stats {
+		t.Helper()
+		stats, err := s.Engine.Stats(t.Context(), []string{"no-such-container", observed.Handle})
+		require.NoError(t, err)
+		return stats
+	}
+	stats := use()
+	require.Len(t, stats, 1, "what cannot be looked at is left out")
+	require.Equal(t, observed.Handle, stats[0].Handle)
+	require.False(t, stats[0].At.IsZero())
+	s.do(t, workspace.StepStop, d)
+	require.Empty(t, use(), "what has ended uses nothing")
+	stats, err := s.Engine.Stats(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, stats)
+	s.do(t, workspace.StepRemove, d)
+	require.Empty(t, use())
+	s.do(t, workspace.StepRemoveStorage, d)
 }
 
 // watch collects changes until the test ends.

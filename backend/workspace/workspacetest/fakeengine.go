@@ -493,25 +493,42 @@ func (f *FakeEngine) Images(_ context.Context, images []string) ([]workspace.Ima
 	return states, f.down
 }
 
-// Measure answers with what SetUsage said of a place; others have one file.
-func (f *FakeEngine) Measure(_ context.Context, places []workspace.Place, _ workspace.Measuring) ([]workspace.Measurement, error) {
+// Measure answers with what SetUsage said of a place; others that are there have one file.
+func (f *FakeEngine) Measure(ctx context.Context, places []workspace.Place, _ workspace.Measuring) ([]workspace.Measurement, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down != nil {
 		return nil, f.down
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	measured := make([]workspace.Measurement, len(places))
 	for i, place := range places {
-		measured[i].Usage = workspace.Usage{Files: fakeVolumeDefaultFile, Bytes: fakePullStepBytes}
+		measured[i].Usage.MeasuredAt = time.Now()
+		if !f.has(place) {
+			measured[i].Err = workspace.Errorf(workspace.CodeNotFound, "There is no volume or container %s%s.", place.Volume, place.Container)
+			continue
+		}
+		measured[i].Usage.Files, measured[i].Usage.Bytes = fakeVolumeDefaultFile, fakePullStepBytes
 		if bytes, said := f.usage[place]; said {
 			measured[i].Usage.Bytes = bytes
 		}
-		measured[i].Usage.MeasuredAt = time.Now()
-		if _, there := f.volumes[place.Volume]; place.Volume != "" && !there {
-			measured[i] = workspace.Measurement{Err: workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", place.Volume)}
-		}
 	}
 	return measured, nil
+}
+
+// has reports whether a place is there. The caller holds the lock.
+func (f *FakeEngine) has(place workspace.Place) bool {
+	if _, there := f.volumes[place.Volume]; there {
+		return true
+	}
+	for _, c := range f.containers {
+		if place.Container != "" && c.observed.Handle == place.Container {
+			return true
+		}
+	}
+	return false
 }
 
 // SetUsage makes a place hold so many bytes.
