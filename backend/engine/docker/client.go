@@ -44,6 +44,7 @@ type Options struct {
 	Reach       string // ReachAuto when empty
 	Builds      map[string]Build
 	TrustHostCA bool
+	GPUs        GPUOptions
 	Log         *slog.Logger
 }
 
@@ -58,6 +59,7 @@ type Engine struct {
 	remote      bool // it runs on another machine
 	builds      map[string]Build
 	trustHostCA bool
+	gpus        GPUOptions
 	log         *slog.Logger
 
 	acquisitions acquisitions // pulls and builds that go on
@@ -98,7 +100,7 @@ func New(options Options) (*Engine, error) {
 	}
 	return &Engine{
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
-		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
+		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, gpus: options.GPUs, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},

@@ -79,6 +79,7 @@ func specOf(d workspace.Deployment, s surroundings) containerSpec {
 		},
 		network: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.network.name: {}}},
 	}
+	spec.host.DeviceRequests = deviceRequests(d.GPUs)
 	if pids > 0 {
 		spec.host.PidsLimit = &pids
 	}
@@ -118,7 +119,7 @@ func environment(d workspace.Deployment, secret string) []string {
 	if env == nil {
 		env = map[string]string{}
 	}
-	env[secretVariable] = secret
+	env[secretVariable], env[visibleDevices] = secret, visibleGPUs(d.GPUs)
 	for _, name := range d.SecretEnv {
 		env[name] = secret
 	}
@@ -149,6 +150,9 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		}
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
+		}
+		for _, request := range found.HostConfig.DeviceRequests {
+			observed.Compute.GPUs += int64(len(request.DeviceIDs))
 		}
 		if found.HostConfig.StorageOpt[sizeOption] != "" {
 			// The option itself may count the image as well.

@@ -169,6 +169,15 @@ func imageMissing(image string) error {
 	}
 }
 
+func gpuRefused(err error) error {
+	return &workspace.Error{
+		Code:    workspace.CodeInvalid,
+		Message: "Docker cannot give its GPUs to containers: " + plain(err) + ".",
+		Hint:    "Have an administrator install the NVIDIA Container Toolkit and run: nvidia-ctk runtime configure",
+		Err:     err,
+	}
+}
+
 func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
 	err := e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
 	if isNetworkMissing(err) { // it was removed after the container was made for it
@@ -183,6 +192,9 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.
 			return nil, createErr
 		}
 		err = e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
+	}
+	if isGPURefused(err) {
+		return nil, gpuRefused(err)
 	}
 	if err != nil {
 		return nil, e.translate(err, "start the container")

@@ -43,6 +43,11 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 		CPUs: info.NCPU, MemoryMB: info.MemTotal / mebibyte, StorageDriver: info.Driver,
 		Enforces: e.enforcement(ctx, "").enforces,
 	}
+	gpus, note := e.gpusOf(ctx, info)
+	host.GPUs = gpus
+	if note != "" {
+		host.Notes = append(host.Notes, note)
+	}
 	for _, warning := range info.Warnings {
 		host.Notes = append(host.Notes, strings.TrimPrefix(warning, "WARNING: "))
 	}

@@ -28,7 +28,7 @@ func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
 	requireJSON(t, `{
 		"Image": "lab-workspace-minimal:latest", "Hostname": "ws-thesis", "Domainname": "", "User": "", "WorkingDir": "",
 		"AttachStdin": false, "AttachStdout": false, "AttachStderr": false, "Tty": false, "OpenStdin": false, "StdinOnce": false,
-		"Env": ["AUTHENTICATE_VIA_JUPYTER=secret", "LAB_WORKSPACE_SECRET=secret", "WORKSPACE_BASE_URL=/x"],
+		"Env": ["AUTHENTICATE_VIA_JUPYTER=secret", "LAB_WORKSPACE_SECRET=secret", "NVIDIA_VISIBLE_DEVICES=void", "WORKSPACE_BASE_URL=/x"],
 		"Cmd": null, "Entrypoint": null, "OnBuild": null, "Volumes": null,
 		"ExposedPorts": {"8080/tcp": {}}, "Labels": {"label": "value"}, "StopTimeout": 10
 	}`, spec.config)
