@@ -23,6 +23,8 @@ const (
 	freshProbe = 2 * time.Second
 	// idleLook is how often all is looked at where nothing is due.
 	idleLook = time.Minute
+	// sleptFor is how late a look must be for the computer to have slept.
+	sleptFor = time.Minute
 )
 
 // ProbeTarget is a workspace that is asked whether it computes.
@@ -39,7 +41,12 @@ type Asker func(ctx context.Context, target ProbeTarget) ([]activity.Vote, error
 
 // watchIdle stops workspaces that nobody uses, until ctx ends.
 func (m *Manager) watchIdle(ctx context.Context) {
+	last := time.Now().Round(0) // by the clock on the wall: the other one stands still while a computer sleeps
 	for {
+		if now := time.Now().Round(0); now.Sub(last) > idleLook+sleptFor {
+			m.wakeUp()
+		}
+		last = time.Now().Round(0)
 		m.askWhoIsDue(ctx)
 		next := m.stopIdle()
 		timer := time.NewTimer(next)
@@ -52,6 +59,13 @@ func (m *Manager) watchIdle(ctx context.Context) {
 			timer.Stop()
 		}
 	}
+}
+
+// wakeUp gives everybody another timeout after the computer itself has slept: nobody could use anything meanwhile.
+func (m *Manager) wakeUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.started = m.Now()
 }
 
 // lookAtIdle asks for a look at who is idle. It never waits.

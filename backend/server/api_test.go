@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -332,7 +333,7 @@ func TestAPI_TellsEventsInOrderOverBothTransports(t *testing.T) {
 		if event.Workspace != nil && (len(statuses) == 0 || statuses[len(statuses)-1] != event.Workspace.Status) {
 			statuses = append(statuses, event.Workspace.Status)
 		}
-		if event.Type != "volumes" && (len(types) == 0 || types[len(types)-1] != event.Type) {
+		if !slices.Contains([]string{"volumes", "quota", "use"}, event.Type) && (len(types) == 0 || types[len(types)-1] != event.Type) {
 			types = append(types, event.Type)
 		}
 	}

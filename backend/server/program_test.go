@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/engine/docker/dockertest"
 	"lab-workspace-manager/backend/store/sqlite"
 )
 
@@ -296,7 +297,7 @@ func loopbackTransport() *http.Transport {
 // docker runs the Docker client, as another hand would.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
-	return run(t, "docker", args...)
+	return dockertest.Run(t, "docker", args...)
 }
 
 // removeEverything removes what this manager made in Docker, by its owner label and the prefix of its instance.

@@ -114,21 +114,50 @@ func (a *acquisition) unlisten(mine int) int {
 	return len(a.listeners)
 }
 
-// acquire has the image here: nothing to do, a build of one that comes with the program, or a pull.
-func (e *Engine) acquire(ctx context.Context, image string, progress func(workspace.Progress)) error {
+// acquire has the image here: nothing to do, a build of one that comes with the program, or a pull, as far as the policy
+// lets it. One that is here serves also where its registry does not give a newer one.
+func (e *Engine) acquire(ctx context.Context, image string, policy workspace.PullPolicy, progress func(workspace.Progress)) error {
 	_, err := e.client.ImageInspect(ctx, image)
-	if err == nil {
-		return nil
-	}
-	if !errdefs.IsNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) {
 		return e.translate(err, "look for the image "+image)
 	}
+	here := err == nil
+	build, buildable := e.builds[image]
+	switch {
+	case here && (policy != workspace.PullAlways || buildable || isPinned(image)):
+		return nil
+	case here:
+		return e.renew(ctx, image, progress)
+	case policy == workspace.PullNever && !buildable:
+		return &workspace.Error{
+			Code:    workspace.CodeImageMissing,
+			Message: "The image " + image + " is not here, and pulling images is switched off.",
+			Hint:    "Have an administrator load or pull it on this machine, or choose an image that is here.",
+		}
+	}
 	return e.acquisitions.join(ctx, image, progress, func(ctx context.Context, report func(workspace.Progress)) error {
-		if build, buildable := e.builds[image]; buildable {
-			return e.build(ctx, image, build, report)
+		if buildable {
+			return e.build(ctx, image, build, policy, report)
 		}
 		return e.pull(ctx, image, report)
 	})
+}
+
+// renew pulls an image that is here already, and goes on with that one unless its registry gives another.
+func (e *Engine) renew(ctx context.Context, image string, progress func(workspace.Progress)) error {
+	progress(workspace.Progress{Detail: "asking the registry for a newer image"})
+	err := e.acquisitions.join(ctx, image, progress, func(ctx context.Context, report func(workspace.Progress)) error {
+		return e.pullPatiently(ctx, image, report)
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil, workspace.CodeOf(err) == workspace.CodeUnavailable:
+		return err
+	}
+	e.log.Warn("going on with the image that is here", "image", image, "error", err)
+	progress(workspace.Progress{Detail: "the registry gives no newer image: going on with the one that is here"})
+	return nil
 }
 
 // Build builds an image that comes with the program, even if it is here.
@@ -138,25 +167,8 @@ func (e *Engine) Build(ctx context.Context, image string, progress func(workspac
 		return workspace.Errorf(workspace.CodeNotFound, "The image %s does not come with the program.", image)
 	}
 	return e.acquisitions.join(ctx, image, progress, func(ctx context.Context, report func(workspace.Progress)) error {
-		return e.build(ctx, image, build, report)
+		return e.build(ctx, image, build, workspace.PullMissing, report)
 	})
-}
-
-// Images says what is known of each image.
-func (e *Engine) Images(ctx context.Context, images []string) ([]workspace.ImageState, error) {
-	states := make([]workspace.ImageState, len(images))
-	for i, image := range images {
-		_, buildable := e.builds[image]
-		states[i] = workspace.ImageState{Image: image, Buildable: buildable}
-		found, err := e.client.ImageInspect(ctx, image)
-		switch {
-		case err == nil:
-			states[i].Here, states[i].SizeBytes = true, found.Size
-		case !errdefs.IsNotFound(err):
-			return nil, e.translate(err, "look for the image "+image)
-		}
-	}
-	return states, nil
 }
 
 // tail keeps the newest lines of a log, for people who want to see what goes on.

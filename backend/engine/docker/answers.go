@@ -53,7 +53,7 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		if observed.State != workspace.ContainerRunning {
 			return workspace.Errorf(workspace.CodeWrongState, "The container ended before it answered.")
 		}
-		if answers(ctx, asker, observed.Endpoint+d.AccessPath+d.HealthPath) {
+		if answers(ctx, asker, observed.Endpoint+askedAt(d), d.AnyAnswer) {
 			return nil
 		}
 		if time.Since(began) > askPatience {
@@ -64,9 +64,16 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 	}
 }
 
-// answers reports whether somebody answered as a working IDE does. It may ask for a login; a missing path says that
-// something else answers, or the IDE is not there yet.
-func answers(ctx context.Context, asker *http.Client, address string) bool {
+// askedAt is the path at which a deployment's IDE is asked.
+func askedAt(d workspace.Deployment) string {
+	if d.KeepsPath {
+		return d.AccessPath + d.HealthPath
+	}
+	return d.HealthPath
+}
+
+// answers reports whether somebody answered in the way that counts.
+func answers(ctx context.Context, asker *http.Client, address string, anyAnswer bool) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return false
@@ -77,6 +84,18 @@ func answers(ctx context.Context, asker *http.Client, address string) bool {
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // only the status counts
-	return response.StatusCode < http.StatusBadRequest ||
-		response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden
+	return counts(response.StatusCode, anyAnswer)
+}
+
+// counts reports whether a status is that of a working IDE. It may ask for a login; a missing path says that something
+// else answers, or the IDE is not there yet. Where nothing is known of what shall answer, that counts too, but never what
+// a proxy inside the image says while nobody behind it is there.
+func counts(status int, anyAnswer bool) bool {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return true
+	}
+	return anyAnswer || status < http.StatusBadRequest
 }

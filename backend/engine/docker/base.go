@@ -9,28 +9,28 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/docker/docker/api/types/image"
 
 	"lab-workspace-manager/backend/workspace"
 )
 
-// registryPatience is how long a registry may take to begin to answer for a base image, before it is made here.
-const registryPatience = 20 * time.Second
-
 // baseLines is about how many lines the base script prints (measured), for a progress bar that is honest enough.
 const baseLines = 450
 
-// haveBase finds the image that a build starts from: here, from a registry, or made on this machine.
-func (e *Engine) haveBase(ctx context.Context, b Build, report func(workspace.Progress)) (string, error) {
+// haveBase finds the image that a build starts from: here, from a registry unless pulling is switched off, or made on
+// this machine.
+func (e *Engine) haveBase(ctx context.Context, b Build, policy workspace.PullPolicy, report func(workspace.Progress)) (string, error) {
 	for _, candidate := range []string{b.LocalBase, b.PublicBase} {
 		if _, err := e.client.ImageInspect(ctx, candidate); err == nil {
 			return candidate, nil
 		}
 	}
+	if policy == workspace.PullNever {
+		return b.LocalBase, e.makeBase(ctx, b, report)
+	}
 	report(workspace.Progress{Detail: "asking a registry for " + b.PublicBase})
-	pullErr := e.pullBase(ctx, b.PublicBase, report)
+	pullErr := e.pullPatiently(ctx, b.PublicBase, report)
 	if pullErr == nil {
 		return b.PublicBase, nil
 	}
@@ -41,18 +41,6 @@ func (e *Engine) haveBase(ctx context.Context, b Build, report func(workspace.Pr
 		return "", pullErr
 	}
 	return b.LocalBase, e.makeBase(ctx, b, report)
-}
-
-// pullBase pulls, but gives up soon where no registry answers.
-func (e *Engine) pullBase(ctx context.Context, ref string, report func(workspace.Progress)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	patience := time.AfterFunc(registryPatience, cancel)
-	defer patience.Stop()
-	return e.pull(ctx, ref, func(progress workspace.Progress) {
-		patience.Stop() // it answers
-		report(progress)
-	})
 }
 
 // makeBase runs the script that makes a base image from Debian's packages, and imports what it writes.

@@ -23,8 +23,8 @@ var certificateBundles = []string{
 }
 
 // build makes an image from its context with the classic builder, which every engine has, and reports its steps.
-func (e *Engine) build(ctx context.Context, image string, b Build, report func(workspace.Progress)) error {
-	base, err := e.haveBase(ctx, b, report)
+func (e *Engine) build(ctx context.Context, image string, b Build, policy workspace.PullPolicy, report func(workspace.Progress)) error {
+	base, err := e.haveBase(ctx, b, policy, report)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type Options struct {
 	Reach       string // ReachAuto when empty
 	Builds      map[string]Build
 	TrustHostCA bool
+	GPUs        GPUOptions
 	Log         *slog.Logger
 }
 
@@ -58,13 +59,17 @@ type Engine struct {
 	remote      bool // it runs on another machine
 	builds      map[string]Build
 	trustHostCA bool
+	gpus        GPUOptions
 	log         *slog.Logger
 
 	acquisitions acquisitions // pulls and builds that go on
+	meters       meters
 
 	making sync.Mutex // held while a network is looked for and made
 
 	looking sync.Mutex // held while a snapshot is taken
+
+	trying sync.Mutex // held while it is tried which sizes the daemon holds
 
 	mu        sync.Mutex
 	networks  map[workspace.Owner]ownerNetwork // known to exist
@@ -72,6 +77,7 @@ type Engine struct {
 	forgotten map[string]struct{}              // containers that have changed since the last look began
 	kills     map[string]kill                  // newest kill request per container
 	logDrive  string                           // of the daemon, "" = not known yet
+	daemon    daemon                           // the one that answers
 }
 
 var _ workspace.Engine = (*Engine)(nil)
@@ -94,8 +100,9 @@ func New(options Options) (*Engine, error) {
 	}
 	return &Engine{
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
-		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, log: options.Log,
+		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, gpus: options.GPUs, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
+		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},
 		looks:        map[string]look{},
 		forgotten:    map[string]struct{}{},

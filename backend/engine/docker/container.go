@@ -40,9 +40,18 @@ type containerSpec struct {
 	network *network.NetworkingConfig
 }
 
+// surroundings is what a container gets besides its deployment: from this engine and its machine.
+type surroundings struct {
+	labels     map[string]string
+	secret     string
+	network    ownerNetwork
+	rotateLogs bool
+	sizeBytes  int64 // to which Docker holds it; 0 where it does not
+}
+
 // specOf computes the container of a deployment. It is pure and complete: whatever is not written here stays at
 // Docker's default, and nothing of a client's input is copied through (security rules 12 and 13).
-func specOf(d workspace.Deployment, labels map[string]string, secret string, owned ownerNetwork, rotateLogs bool) containerSpec {
+func specOf(d workspace.Deployment, s surroundings) containerSpec {
 	port := nat.Port(fmt.Sprintf("%d/tcp", d.Port))
 	grace := int(d.StopGrace.Seconds())
 	withInit := true
@@ -51,13 +60,14 @@ func specOf(d workspace.Deployment, labels map[string]string, secret string, own
 		config: &container.Config{
 			Image:        d.Image,
 			Hostname:     hostname(d),
-			Env:          environment(d, secret),
-			Labels:       labels,
+			Cmd:          slices.Clone(d.Args),
+			Env:          environment(d, s.secret),
+			Labels:       s.labels,
 			ExposedPorts: nat.PortSet{port: {}},
 			StopTimeout:  &grace,
 		},
 		host: &container.HostConfig{
-			NetworkMode:   container.NetworkMode(owned.name),
+			NetworkMode:   container.NetworkMode(s.network.name),
 			RestartPolicy: container.RestartPolicy{Name: stopsOnlyHere},
 			Init:          &withInit,
 			CapDrop:       []string{"ALL"},
@@ -67,15 +77,19 @@ func specOf(d workspace.Deployment, labels map[string]string, secret string, own
 			Mounts:        []mount.Mount{{Type: mount.TypeVolume, Source: d.Volume, Target: d.MountPath}},
 			Resources:     liveResources(d.Compute),
 		},
-		network: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{owned.name: {}}},
+		network: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{s.network.name: {}}},
 	}
+	spec.host.DeviceRequests = deviceRequests(d.GPUs)
 	if pids > 0 {
 		spec.host.PidsLimit = &pids
 	}
-	if rotateLogs {
+	if s.sizeBytes > 0 {
+		spec.host.StorageOpt = map[string]string{sizeOption: strconv.FormatInt(s.sizeBytes, 10)}
+	}
+	if s.rotateLogs {
 		spec.host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}}
 	}
-	if owned.publish {
+	if s.network.publish {
 		spec.host.PortBindings = nat.PortMap{port: {{HostIP: "127.0.0.1"}}}
 	}
 	return spec
@@ -105,7 +119,7 @@ func environment(d workspace.Deployment, secret string) []string {
 	if env == nil {
 		env = map[string]string{}
 	}
-	env[secretVariable] = secret
+	env[secretVariable], env[visibleDevices] = secret, visibleGPUs(d.GPUs)
 	for _, name := range d.SecretEnv {
 		env[name] = secret
 	}
@@ -122,7 +136,7 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 	observed := workspace.Observed{
 		ID: workspace.ID(labels[labelDeployment]), Owner: workspace.Owner(labels[labelOwner]),
 		UID: labels[labelUID], Fingerprint: labels[labelFingerprint], Profile: labels[labelProfile], DisplayName: labels[labelDisplayName],
-		Handle: found.ID, Image: found.Config.Image, State: stateOf(found.State),
+		Handle: found.ID, Image: found.Config.Image, ImageID: found.Image, State: stateOf(found.State),
 		StartedAt: parseTime(found.State.StartedAt), FinishedAt: parseTime(found.State.FinishedAt),
 		ExitCode: found.State.ExitCode, OOMKilled: found.State.OOMKilled,
 		Secret: secretOf(found.Config.Env),
@@ -136,6 +150,13 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		}
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
+		}
+		for _, request := range found.HostConfig.DeviceRequests {
+			observed.Compute.GPUs += int64(len(request.DeviceIDs))
+		}
+		if found.HostConfig.StorageOpt[sizeOption] != "" {
+			// The option itself may count the image as well.
+			observed.ContainerMB, _ = strconv.ParseInt(labels[labelContainerMB], 10, 64)
 		}
 	}
 	for _, mounted := range found.Mounts {

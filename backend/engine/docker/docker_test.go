@@ -23,7 +23,7 @@ import (
 // goodImage answers as the product's own image does, because it is the product's own image.
 const goodImage = "lab-workspace-minimal:latest"
 
-func needsDocker(t *testing.T) {
+func needsDocker(t testing.TB) {
 	t.Helper()
 	if os.Getenv("LAB_TEST_DOCKER") != "1" {
 		t.Skip("needs Docker: set LAB_TEST_DOCKER=1")
@@ -31,7 +31,10 @@ func needsDocker(t *testing.T) {
 }
 
 // newTestEngine makes an engine of an instance of its own, whose things are removed when the test ends.
-func newTestEngine(t *testing.T) *Engine {
+func newTestEngine(t testing.TB) *Engine { return newTestEngineAt(t, "") }
+
+// newTestEngineAt makes one for another daemon than the usual.
+func newTestEngineAt(t testing.TB, endpoint string) *Engine {
 	t.Helper()
 	needsDocker(t)
 	var random [3]byte
@@ -39,7 +42,7 @@ func newTestEngine(t *testing.T) *Engine {
 	require.NoError(t, err)
 	instance := "t" + hex.EncodeToString(random[:])
 	engine, err := New(Options{
-		Instance: instance, Namespace: "lab" + instance, SubnetPool: netip.MustParsePrefix("10.213.0.0/16"),
+		Endpoint: endpoint, Instance: instance, Namespace: "lab" + instance, SubnetPool: netip.MustParsePrefix("10.213.0.0/16"),
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
@@ -50,7 +53,7 @@ func newTestEngine(t *testing.T) *Engine {
 	return engine
 }
 
-func removeAll(t *testing.T, e *Engine) {
+func removeAll(t testing.TB, e *Engine) {
 	t.Helper()
 	ctx := context.Background()
 	containers, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours()})

@@ -68,3 +68,9 @@ func (e *Engine) unavailable(err error) error {
 	}
 	return unavailable
 }
+
+// isBindRefused reports that the daemon does not see a folder or file that it was asked to give to a container: the
+// manager runs in a container or on another machine, or the daemon in a virtual machine that shares only some folders.
+func isBindRefused(err error) bool {
+	return err != nil && containsAny(err.Error(), "bind source path does not exist", "Mounts denied", "is not shared from the host", "mounts denied")
+}

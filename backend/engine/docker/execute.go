@@ -34,7 +34,7 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	}
 	switch step.Kind {
 	case workspace.StepImage:
-		return nil, e.acquire(ctx, d.Image, progress)
+		return nil, e.acquire(ctx, d.Image, d.Pull, progress)
 	case workspace.StepStorage:
 		return nil, e.haveVolume(ctx, d)
 	case workspace.StepCreate:
@@ -85,7 +85,9 @@ func (e *Engine) haveVolume(ctx context.Context, d workspace.Deployment) error {
 		}
 		return e.translate(err, "find the volume "+d.Volume)
 	}
-	made, err := e.client.VolumeCreate(ctx, volume.CreateOptions{Name: d.Volume, Driver: "local", Labels: e.volumeLabels(d, time.Now())})
+	made, err := e.client.VolumeCreate(ctx, volume.CreateOptions{
+		Name: d.Volume, Driver: "local", Labels: e.volumeLabels(d, time.Now()), DriverOpts: e.volumeOptions(ctx, d),
+	})
 	if err != nil {
 		return e.translate(err, "make the volume "+d.Volume)
 	}
@@ -126,8 +128,12 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	if err != nil {
 		return nil, err
 	}
-	secret := newSecret()
-	spec := specOf(d, e.containerLabels(d), secret, owned, e.rotatesLogs())
+	size, err := e.containerSize(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	given := surroundings{labels: e.containerLabels(d), secret: newSecret(), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size}
+	spec := specOf(d, given)
 	made, err := e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
 	if err != nil {
 		switch {
@@ -138,10 +144,14 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 		}
 		return nil, e.translate(err, "make the container")
 	}
-	return &workspace.Observed{
+	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
-		Handle: made.ID, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: secret,
-	}, nil
+		Handle: made.ID, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: given.secret,
+	}
+	if size > 0 {
+		observed.ContainerMB = d.Storage.ContainerMB
+	}
+	return observed, nil
 }
 
 // rotatesLogs reports whether the daemon writes logs in a form that we know how to bound.
@@ -159,6 +169,15 @@ func imageMissing(image string) error {
 	}
 }
 
+func gpuRefused(err error) error {
+	return &workspace.Error{
+		Code:    workspace.CodeInvalid,
+		Message: "Docker cannot give its GPUs to containers: " + plain(err) + ".",
+		Hint:    "Have an administrator install the NVIDIA Container Toolkit and run: nvidia-ctk runtime configure",
+		Err:     err,
+	}
+}
+
 func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
 	err := e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
 	if isNetworkMissing(err) { // it was removed after the container was made for it
@@ -173,6 +192,9 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.
 			return nil, createErr
 		}
 		err = e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
+	}
+	if isGPURefused(err) {
+		return nil, gpuRefused(err)
 	}
 	if err != nil {
 		return nil, e.translate(err, "start the container")

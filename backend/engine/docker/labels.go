@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/volume"
 
 	"lab-workspace-manager/backend/workspace"
 )
@@ -31,6 +32,8 @@ const (
 	labelProfile     = "lab-workspace-manager.profile"      // contract of its image, as the configuration calls it
 	labelPort        = "lab-workspace-manager.port"         // where the IDE listens
 	labelHelper      = "lab-workspace-manager.helper"       // the manager it helps; no workspace, so snapshots leave it out
+	labelSizeMB      = "lab-workspace-manager.size-mb"      // what a volume was made to hold
+	labelContainerMB = "lab-workspace-manager.container-mb" // what a container may write outside of its volume
 	labelMadeAt      = "lab-workspace-manager.made-at"      // of a volume: Docker tells only seconds
 )
 
@@ -59,7 +62,10 @@ func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
 	labels[labelDeploymentType] = "service"
 	labels[labelWorkspace] = "workspace"
 	labels[labelLabDisplayName] = "WS " + d.DisplayName
-	labels[labelEndpoints] = strconv.Itoa(d.Port) + "b"
+	labels[labelEndpoints] = strconv.Itoa(d.Port)
+	if d.KeepsPath {
+		labels[labelEndpoints] += "b"
+	}
 	labels[labelCreatedBy] = string(d.Owner)
 	labels[labelVolumePath] = d.MountPath
 	labels[labelUID] = d.UID
@@ -68,6 +74,9 @@ func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
 	labels[labelFingerprint] = d.Fingerprint
 	labels[labelDisplayName] = d.DisplayName
 	labels[labelPort] = strconv.Itoa(d.Port)
+	if d.Storage.ContainerMB > 0 {
+		labels[labelContainerMB] = strconv.FormatInt(d.Storage.ContainerMB, 10)
+	}
 	return labels
 }
 
@@ -76,17 +85,22 @@ func (e *Engine) volumeLabels(d workspace.Deployment, now time.Time) map[string]
 	labels[labelDeployment] = string(d.ID)
 	labels[labelUID] = d.UID
 	labels[labelDisplayName] = d.DisplayName
+	if d.Storage.VolumeMB > 0 {
+		labels[labelSizeMB] = strconv.FormatInt(d.Storage.VolumeMB, 10)
+	}
 	labels[labelMadeAt] = now.UTC().Format(time.RFC3339Nano)
 	return labels
 }
 
-func volumeOf(name string, labels map[string]string, createdAt string) workspace.Volume {
-	made, err := time.Parse(time.RFC3339Nano, labels[labelMadeAt])
+func volumeOf(found *volume.Volume) workspace.Volume {
+	made, err := time.Parse(time.RFC3339Nano, found.Labels[labelMadeAt])
 	if err != nil {
-		made, _ = time.Parse(time.RFC3339, createdAt) // zero when Docker says nothing either
+		made, _ = time.Parse(time.RFC3339, found.CreatedAt) // zero when Docker says nothing either
 	}
+	size, _ := strconv.ParseInt(found.Labels[labelSizeMB], 10, 64) // 0 for what an older version made
 	return workspace.Volume{
-		Name: name, Owner: workspace.Owner(labels[labelOwner]), UID: labels[labelUID],
-		DisplayName: strings.ToValidUTF8(labels[labelDisplayName], ""), CreatedAt: made,
+		Name: found.Name, Owner: workspace.Owner(found.Labels[labelOwner]), UID: found.Labels[labelUID],
+		DisplayName: strings.ToValidUTF8(found.Labels[labelDisplayName], ""), CreatedAt: made,
+		SizeMB: max(0, size), Enforced: found.Options[sizeOption] != "",
 	}
 }

@@ -41,21 +41,3 @@ func TestSnapshot_SeesARestartThatNoEventTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{truth.Endpoint, truth.StartedAt, "custom"}, []any{after.Workspaces[0].Endpoint, after.Workspaces[0].StartedAt, after.Workspaces[0].Profile})
 }
-
-func TestMeasureVolume_ClaimsNothingItDoesNotKnow(t *testing.T) {
-	needsDocker(t)
-	helpless := variant(t, "find", "USER 0\nRUN printf '#!/bin/sh\\necho find: unrecognized: -printf >&2\\nexit 1\\n' > /usr/bin/find\n")
-	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", helpless).Run() })
-	e := newTestEngine(t)
-	d := sleeper(e, goodImage)
-	_, err := e.Execute(t.Context(), workspace.Step{Kind: workspace.StepStorage, Deployment: d}, func(workspace.Progress) {})
-	require.NoError(t, err)
-	out, err := exec.Command("docker", "run", "--rm", "-u", "0", "-v", d.Volume+":/v", "--entrypoint", "dd", goodImage, "if=/dev/zero", "of=/v/thesis.bin", "bs=1M", "count=5").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	_, err = e.measureWithHelpers(t.Context(), d.Volume, []string{"lab-test-not-here:1", helpless})
-	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
-	usage, err := e.measureWithHelpers(t.Context(), d.Volume, []string{"lab-test-not-here:1", helpless, goodImage})
-	require.NoError(t, err)
-	require.Equal(t, []int64{5 << 20, 1}, []int64{usage.Bytes, usage.Files})
-}

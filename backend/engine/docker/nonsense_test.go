@@ -63,7 +63,10 @@ func TestEngine_NonsenseIsAnErrorAndNoPanic(t *testing.T) {
 			_, _ = e.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: thesis}, func(workspace.Progress) {})
 		}
 		_, _ = e.Images(t.Context(), []string{"any"})
-		_, _ = e.MeasureVolume(t.Context(), "any", []string{"any"})
+		_, _ = e.InspectImage(t.Context(), "any")
+		_, _ = e.RemoteDigest(t.Context(), "any")
+		_, _ = e.Measure(t.Context(), []workspace.Place{{Volume: "any"}, {Container: "any"}}, workspace.Measuring{Helpers: []string{"any"}})
+		_, _ = e.Stats(t.Context(), []string{"any"})
 		_ = e.Logs(t.Context(), thesis.ID, 10, false, io.Discard)
 	}
 }

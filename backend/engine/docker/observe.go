@@ -37,9 +37,16 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 	e.logDrive = info.LoggingDriver
 	e.networks = map[workspace.Owner]ownerNetwork{} // another daemon may answer now
 	e.mu.Unlock()
+	e.meet(identify(info))
 	host := workspace.Host{
 		Engine: "docker", Version: info.ServerVersion, Endpoint: e.endpoint, OS: info.OperatingSystem,
 		CPUs: info.NCPU, MemoryMB: info.MemTotal / mebibyte, StorageDriver: info.Driver,
+		Enforces: e.enforcement(ctx, "").enforces,
+	}
+	gpus, note := e.gpusOf(ctx, info)
+	host.GPUs = gpus
+	if note != "" {
+		host.Notes = append(host.Notes, note)
 	}
 	for _, warning := range info.Warnings {
 		host.Notes = append(host.Notes, strings.TrimPrefix(warning, "WARNING: "))
@@ -63,7 +70,10 @@ func (e *Engine) Snapshot(ctx context.Context) (workspace.Snapshot, error) {
 	}
 	snapshot := workspace.Snapshot{Workspaces: observed, EngineStartedAt: e.startedAt(ctx)}
 	for _, found := range volumes.Volumes {
-		snapshot.Volumes = append(snapshot.Volumes, volumeOf(found.Name, found.Labels, found.CreatedAt))
+		if found == nil {
+			continue
+		}
+		snapshot.Volumes = append(snapshot.Volumes, volumeOf(found))
 	}
 	return snapshot, nil
 }
@@ -138,7 +148,7 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 // listedAs is what can be said of a container by the list alone.
 func listedAs(listed container.Summary) workspace.Observed {
 	return observedOf(container.InspectResponse{
-		ContainerJSONBase: &container.ContainerJSONBase{ID: listed.ID, State: &container.State{
+		ContainerJSONBase: &container.ContainerJSONBase{ID: listed.ID, Image: listed.ImageID, State: &container.State{
 			Status: listed.State, Running: listed.State == container.StateRunning,
 			Paused: listed.State == container.StatePaused, Dead: listed.State == container.StateDead,
 		}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
@@ -46,8 +47,29 @@ func readMessages(stream io.Reader, hear func(message)) error {
 	}
 }
 
+// registryPatience is how long a registry may take to begin to answer where there is another way than to wait for it.
+const registryPatience = 20 * time.Second
+
 // pull gets an image from its registry and reports bytes over all layers.
 func (e *Engine) pull(ctx context.Context, ref string, report func(workspace.Progress)) error {
+	return e.follow(ctx, ref, func() {}, report)
+}
+
+// pullPatiently pulls, but gives up where no registry begins to answer within registryPatience.
+func (e *Engine) pullPatiently(ctx context.Context, ref string, report func(workspace.Progress)) error {
+	pulling, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	patience := time.AfterFunc(registryPatience, giveUp)
+	defer patience.Stop()
+	err := e.follow(pulling, ref, func() { patience.Stop() }, report)
+	if pulling.Err() != nil && ctx.Err() == nil {
+		return workspace.Errorf(workspace.CodeImageMissing, "The registry of %s does not answer within %s.", ref, registryPatience)
+	}
+	return err
+}
+
+// follow pulls an image and calls answered as soon as its registry has said what is in it, perhaps several times.
+func (e *Engine) follow(ctx context.Context, ref string, answered func(), report func(workspace.Progress)) error {
 	login, err := registryLogin(ref)
 	if err != nil {
 		e.log.Warn("pulling without logging in to the registry", "image", ref, "error", err) // it may give the image to anybody
@@ -59,6 +81,9 @@ func (e *Engine) pull(ctx context.Context, ref string, report func(workspace.Pro
 	defer func() { _ = stream.Close() }()
 	layers := pullProgress{layers: map[string]*layer{}}
 	err = readMessages(stream, func(line message) {
+		if line.ID != "" {
+			answered()
+		}
 		if layers.hear(line) {
 			report(layers.progress())
 		}

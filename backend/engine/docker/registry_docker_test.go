@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ import (
 type testRegistry struct {
 	address string
 	slow    atomic.Bool
+	close   func() // it answers nobody from then on
 }
 
 // slowly is how fast a slow registry gives out blobs, in bytes per tick.
@@ -73,11 +75,12 @@ func newRegistryWith(t *testing.T, more string) *testRegistry {
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(front) }() // ends with Close
 	r.address = front.Addr().String()
-	t.Cleanup(func() {
+	r.close = sync.OnceFunc(func() {
 		_ = server.Close()
 		_ = process.Process.Kill()
 		_ = process.Wait()
 	})
+	t.Cleanup(r.close)
 	require.Eventually(t, func() bool {
 		response, err := http.Get("http://" + r.address + "/v2/")
 		if err != nil {
@@ -160,6 +163,84 @@ func TestPull_TellsBytesAndCanBeCalledOff(t *testing.T) {
 	require.True(t, states[0].Here)
 }
 
+func TestPull_AsOftenAsThePolicySays(t *testing.T) {
+	r := newRegistry(t)
+	image := r.publish(t, "lab-test-policy")
+	e := newTestEngine(t)
+	step := pullStep(image)
+	idAfter := func(policy workspace.PullPolicy) string {
+		t.Helper()
+		step.Deployment.Pull = policy
+		_, err := e.Execute(t.Context(), step, func(workspace.Progress) {})
+		require.NoError(t, err, "%s", policy)
+		facts, err := e.InspectImage(t.Context(), image)
+		require.NoError(t, err)
+		return facts.ID
+	}
+	step.Deployment.Pull = workspace.PullNever
+	_, err := e.Execute(t.Context(), step, func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err))
+	require.Contains(t, err.Error(), "pulling images is switched off")
+
+	first := idAfter(workspace.PullMissing)
+	states, err := e.Images(t.Context(), []string{image})
+	require.NoError(t, err)
+	pinned := r.address + "/lab-test-policy@" + states[0].Digests[0]
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", first).Run() })
+
+	t.Log("the tag moves on, and nobody here has the new image")
+	_ = r.publish(t, "lab-test-policy")
+	require.NoError(t, exec.Command("docker", "image", "rm", "-f", first).Run())
+	out, err := exec.Command("docker", "pull", "-q", pinned).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, exec.Command("docker", "tag", pinned, image).Run())
+
+	require.Equal(t, first, idAfter(workspace.PullMissing))
+	require.Equal(t, first, idAfter(workspace.PullNever))
+	pinnedStep := pullStep(pinned)
+	pinnedStep.Deployment.Pull = workspace.PullAlways
+	_, err = e.Execute(t.Context(), pinnedStep, func(progress workspace.Progress) { t.Errorf("the registry was asked: %s", progress.Detail) })
+	require.NoError(t, err, "what is pinned cannot change")
+	second := idAfter(workspace.PullAlways)
+	require.NotEqual(t, first, second)
+
+	t.Log("a registry that does not answer keeps nobody from what is here")
+	r.close()
+	require.Equal(t, second, idAfter(workspace.PullAlways))
+	gone := pullStep(r.address + "/lab-test-gone:1")
+	gone.Deployment.Pull = workspace.PullAlways
+	_, err = e.Execute(t.Context(), gone, func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "%v", err)
+}
+
+func TestRemoteDigest_IsWhatAPullWouldBring(t *testing.T) {
+	r := newRegistry(t)
+	image := r.publish(t, "lab-test-digest")
+	e := newTestEngine(t)
+	digest, err := e.RemoteDigest(t.Context(), image)
+	require.NoError(t, err)
+	states, err := e.Images(t.Context(), []string{image})
+	require.NoError(t, err)
+	require.False(t, states[0].Here, "to ask is not to pull")
+	_, err = e.Execute(t.Context(), pullStep(image), func(workspace.Progress) {})
+	require.NoError(t, err)
+	states, err = e.Images(t.Context(), []string{image})
+	require.NoError(t, err)
+	require.Equal(t, []string{digest}, states[0].Digests)
+
+	_, err = e.RemoteDigest(t.Context(), r.address+"/lab-test-digest:never-pushed")
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "%v", err)
+	_, err = e.RemoteDigest(t.Context(), r.address+"/lab-test-no-such:1")
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "%v", err)
+	r.close()
+	_, err = e.RemoteDigest(t.Context(), image)
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err), "%v", err)
+
+	e.builds = map[string]Build{"lab-test-built-here:1": {}}
+	_, err = e.RemoteDigest(t.Context(), "lab-test-built-here:1")
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(err), "no registry is told of what is built here")
+}
+
 func TestPull_SaysWhatIsWrong(t *testing.T) {
 	r := newRegistry(t)
 	e := newTestEngine(t)
@@ -216,8 +297,13 @@ func TestPull_LogsInAsDockersOwnClientDoes(t *testing.T) {
 		return err
 	}
 	require.NoError(t, pull(), "with a password in the configuration")
+	digest, err := e.RemoteDigest(t.Context(), image)
+	require.NoError(t, err)
+	require.Contains(t, digest, "sha256:")
 
 	configure(`{}`)
+	_, err = e.RemoteDigest(t.Context(), image)
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "%v", err)
 	err = pull()
 	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "%v", err)
 	require.Contains(t, workspace.HintOf(err), "docker login "+r.address)

@@ -24,11 +24,11 @@ var thesis = workspace.Deployment{
 
 // Everything that Docker is asked for, and nothing else: what is not written here must stay at Docker's default.
 func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
-	spec := specOf(thesis, map[string]string{"label": "value"}, "secret", ownerNetwork{name: "net"}, true)
+	spec := specOf(thesis, surroundings{labels: map[string]string{"label": "value"}, secret: "secret", network: ownerNetwork{name: "net"}, rotateLogs: true})
 	requireJSON(t, `{
 		"Image": "lab-workspace-minimal:latest", "Hostname": "ws-thesis", "Domainname": "", "User": "", "WorkingDir": "",
 		"AttachStdin": false, "AttachStdout": false, "AttachStderr": false, "Tty": false, "OpenStdin": false, "StdinOnce": false,
-		"Env": ["AUTHENTICATE_VIA_JUPYTER=secret", "LAB_WORKSPACE_SECRET=secret", "WORKSPACE_BASE_URL=/x"],
+		"Env": ["AUTHENTICATE_VIA_JUPYTER=secret", "LAB_WORKSPACE_SECRET=secret", "NVIDIA_VISIBLE_DEVICES=void", "WORKSPACE_BASE_URL=/x"],
 		"Cmd": null, "Entrypoint": null, "OnBuild": null, "Volumes": null,
 		"ExposedPorts": {"8080/tcp": {}}, "Labels": {"label": "value"}, "StopTimeout": 10
 	}`, spec.config)
@@ -70,7 +70,7 @@ func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
 		"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/workspace"}]
 	}`, host)
 	requireJSON(t, `{"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}`,
-		specOf(thesis, nil, "secret", ownerNetwork{name: "net", publish: true}, false).host.PortBindings)
+		specOf(thesis, surroundings{network: ownerNetwork{name: "net", publish: true}}).host.PortBindings)
 }
 
 func requireJSON(t *testing.T, expected string, value any) {

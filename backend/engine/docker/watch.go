@@ -100,6 +100,7 @@ func (e *Engine) reportContainer(ctx context.Context, message events.Message, ch
 	case events.ActionRename:
 		changed(workspace.Change{Kind: workspace.ChangeVolumes, At: at}) // look at everything: which one is which is new
 	case events.ActionDestroy:
+		e.meters.forget(handle)
 		changed(workspace.Change{Kind: workspace.ChangeGone, ID: id, Handle: handle, At: at})
 	case events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionUpdate:
 		return e.reportState(ctx, id, handle, at, changed)

@@ -45,6 +45,9 @@ func TestEngine(t *testing.T, open func(t *testing.T) EngineUnderTest) {
 		{"ReportsWhatHappens", (*engineSuite).reportsWhatHappens},
 		{"SaysHowItEnded", (*engineSuite).saysHowItEnded},
 		{"ErrorsHaveCodes", (*engineSuite).errorsHaveCodes},
+		{"KnowsItsImages", (*engineSuite).knowsItsImages},
+		{"MeasuresPlaces", (*engineSuite).measuresPlaces},
+		{"TellsWhatIsUsed", (*engineSuite).tellsWhatIsUsed},
 		{"AStepCanBeCalledOff", (*engineSuite).aStepCanBeCalledOff},
 		{"ManyAtOnce", (*engineSuite).manyAtOnce},
 		{"InstancesDoNotSeeEachOther", (*engineSuite).instancesDoNotSeeEachOther},
@@ -61,10 +64,11 @@ func (s *engineSuite) deployment(n int, image string) workspace.Deployment {
 	return workspace.Deployment{
 		ID: id, UID: fmt.Sprintf("uid-%d", n), Owner: owner, DisplayName: fmt.Sprintf("suite %d – ü", n), Attempt: 1, Fingerprint: "f1",
 		Image: image, Compute: workspace.Compute{CPUs: 0.5, MemoryMB: 300, ShmMB: 100, Processes: 500},
-		Volume: fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
+		Storage: workspace.Storage{VolumeMB: 400, ContainerMB: 500},
+		Volume:  fmt.Sprintf("%s-%s-vol", owner, id), MountPath: s.MountPath,
 		Env:       map[string]string{"WORKSPACE_BASE_URL": fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id)},
 		SecretEnv: []string{"AUTHENTICATE_VIA_JUPYTER"}, Port: 8080,
-		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), HealthPath: "/api",
+		AccessPath: fmt.Sprintf("/projects/%s/services/%s/access/8080b", owner, id), KeepsPath: true, HealthPath: "/api",
 		StopGrace: 2 * time.Second,
 	}
 }
@@ -119,6 +123,7 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, host.CPUs)
 	require.Positive(t, host.MemoryMB)
+	require.True(t, host.Enforces.Tried, "there are images to try with")
 
 	d := s.deployment(1, s.Good)
 	observed := s.bringUp(t, d)
@@ -133,6 +138,11 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	require.Equal(t, observed.Handle, seen.Handle)
 	require.Equal(t, observed.Secret, seen.Secret)
 	require.Equal(t, d.DisplayName, seen.DisplayName)
+	heldTo := int64(0)
+	if host.Enforces.ContainerSize {
+		heldTo = d.Storage.ContainerMB
+	}
+	require.Equal(t, heldTo, seen.ContainerMB, "only what is held is claimed")
 	require.Equal(t, d.Volume, seen.Volume)
 	require.Equal(t, []any{d.UID, d.Attempt, d.Fingerprint, d.Owner, d.Image}, []any{seen.UID, seen.Attempt, seen.Fingerprint, seen.Owner, seen.Image})
 
@@ -155,7 +165,8 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	snapshot, err := s.Engine.Snapshot(t.Context())
 	require.NoError(t, err)
 	require.Len(t, snapshot.Volumes, 1, "files outlive their container")
-	require.Equal(t, d.DisplayName, snapshot.Volumes[0].DisplayName)
+	kept := snapshot.Volumes[0]
+	require.Equal(t, []any{d.DisplayName, int64(400), host.Enforces.VolumeSize}, []any{kept.DisplayName, kept.SizeMB, kept.Enforced})
 	s.do(t, workspace.StepRemoveStorage, d)
 	snapshot, err = s.Engine.Snapshot(t.Context())
 	require.NoError(t, err)
@@ -222,6 +233,57 @@ func (s *engineSuite) measure(t *testing.T, volume string) (workspace.Usage, err
 	require.NoError(t, err)
 	require.Len(t, measured, 1)
 	return measured[0].Usage, measured[0].Err
+}
+
+func (s *engineSuite) measuresPlaces(t *testing.T) {
+	d := s.deployment(13, s.Good)
+	observed := s.bringUp(t, d)
+	places := []workspace.Place{{Volume: "no-such-vol"}, {Volume: d.Volume}, {Container: observed.Handle}, {Container: "no-such-container"}}
+	for _, gentle := range []bool{false, true} {
+		measured, err := s.Engine.Measure(t.Context(), places, workspace.Measuring{Helpers: []string{s.Good}, Gentle: gentle})
+		require.NoError(t, err, "what is wrong with one place is no error of all")
+		require.Len(t, measured, len(places))
+		for _, missing := range []int{0, 3} {
+			require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(measured[missing].Err), "place %d", missing)
+			require.Zero(t, measured[missing].Usage.Bytes)
+		}
+		for _, there := range []int{1, 2} {
+			require.NoError(t, measured[there].Err, "place %d", there)
+			require.False(t, measured[there].Usage.MeasuredAt.IsZero())
+		}
+	}
+	measured, err := s.Engine.Measure(t.Context(), nil, workspace.Measuring{})
+	require.NoError(t, err)
+	require.Empty(t, measured)
+	calledOff, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Engine.Measure(calledOff, places, workspace.Measuring{})
+	require.ErrorIs(t, err, context.Canceled)
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+}
+
+func (s *engineSuite) tellsWhatIsUsed(t *testing.T) {
+	d := s.deployment(14, s.Good)
+	observed := s.bringUp(t, d)
+	use := func() []workspace.Stats {
+		t.Helper()
+		stats, err := s.Engine.Stats(t.Context(), []string{"no-such-container", observed.Handle})
+		require.NoError(t, err)
+		return stats
+	}
+	stats := use()
+	require.Len(t, stats, 1, "what cannot be looked at is left out")
+	require.Equal(t, observed.Handle, stats[0].Handle)
+	require.False(t, stats[0].At.IsZero())
+	s.do(t, workspace.StepStop, d)
+	require.Empty(t, use(), "what has ended uses nothing")
+	stats, err := s.Engine.Stats(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, stats)
+	s.do(t, workspace.StepRemove, d)
+	require.Empty(t, use())
+	s.do(t, workspace.StepRemoveStorage, d)
 }
 
 // watch collects changes until the test ends.
@@ -317,10 +379,34 @@ func (s *engineSuite) errorsHaveCodes(t *testing.T) {
 	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepCreate, d)))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStart, d)))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.Logs(t.Context(), d.ID, 1, false, &bytes.Buffer{})))
+}
+
+func (s *engineSuite) knowsItsImages(t *testing.T) {
 	states, err := s.Engine.Images(t.Context(), []string{s.Good, s.Missing})
 	require.NoError(t, err)
 	require.True(t, states[0].Here)
-	require.False(t, states[1].Here)
+	require.Equal(t, workspace.ImageState{Image: s.Missing}, states[1])
+	facts, err := s.Engine.InspectImage(t.Context(), s.Good)
+	require.NoError(t, err)
+	require.NotEmpty(t, facts.ID)
+	require.Equal(t, []any{facts.ID, facts.Digests, facts.SizeBytes}, []any{states[0].ID, states[0].Digests, states[0].SizeBytes})
+	_, err = s.Engine.InspectImage(t.Context(), s.Missing)
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
+
+	d := s.deployment(10, s.Good)
+	s.bringUp(t, d)
+	require.Equal(t, facts.ID, s.find(t, d.ID).ImageID, "a container tells what its image's name stood for")
+	s.takeDown(t, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+
+	never := s.deployment(11, s.Missing)
+	never.Pull = workspace.PullNever
+	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepImage, never)))
+	for _, policy := range []workspace.PullPolicy{workspace.PullNever, workspace.PullMissing} {
+		here := s.deployment(12, s.Good)
+		here.Pull = policy
+		s.do(t, workspace.StepImage, here)
+	}
 }
 
 func (s *engineSuite) aStepCanBeCalledOff(t *testing.T) {
@@ -338,7 +424,7 @@ func (s *engineSuite) manyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 6 {
 		wg.Go(func() {
-			d := s.deployment(10+n, s.Good)
+			d := s.deployment(20+n, s.Good)
 			s.bringUp(t, d)
 			s.do(t, workspace.StepAnswers, d)
 			s.takeDown(t, d)

@@ -293,7 +293,7 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 	d := step.Deployment
 	switch step.Kind {
 	case workspace.StepImage:
-		return nil, f.image(ctx, d.Image, progress)
+		return nil, f.image(ctx, d.Image, d.Pull, progress)
 	case workspace.StepAnswers:
 		return nil, f.waitForAnswer(ctx, d.ID)
 	case workspace.StepStorage:
@@ -335,13 +335,15 @@ func (f *FakeEngine) Execute(ctx context.Context, step workspace.Step, progress 
 	return nil, workspace.Errorf(workspace.CodeInternal, "The fake engine does not know the step %q.", step.Kind)
 }
 
-func (f *FakeEngine) image(ctx context.Context, image string, progress func(workspace.Progress)) error {
+func (f *FakeEngine) image(ctx context.Context, image string, policy workspace.PullPolicy, progress func(workspace.Progress)) error {
 	f.mu.Lock()
 	_, here := f.images[image]
 	f.mu.Unlock()
 	switch {
 	case here:
 		return nil
+	case policy == workspace.PullNever:
+		return workspace.Errorf(workspace.CodeImageMissing, "The image %s is not here, and pulling images is switched off.", image)
 	case image != FakePullableImage:
 		return workspace.Errorf(workspace.CodeImageMissing, "There is no image %s, neither here nor in its registry.", image)
 	}
@@ -367,7 +369,7 @@ func (f *FakeEngine) storage(d workspace.Deployment) error {
 	case there && !d.VolumeAdopted && found.UID != d.UID:
 		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else.", d.Volume)
 	case !there:
-		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, CreatedAt: time.Now()}
+		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, CreatedAt: time.Now()}
 		f.tell(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Now()})
 	}
 	return nil
@@ -391,7 +393,7 @@ func (f *FakeEngine) create(d workspace.Deployment) (*workspace.Observed, error)
 		observed: workspace.Observed{
 			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: fmt.Sprintf("fake-%d", f.nextHandle), State: workspace.ContainerCreated,
-			Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
+			Image: d.Image, ImageID: f.factsOf(d.Image).ID, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
 		},
 	}
 	f.containers[d.ID] = c
@@ -513,30 +515,51 @@ func (f *FakeEngine) Images(_ context.Context, images []string) ([]workspace.Ima
 	states := make([]workspace.ImageState, len(images))
 	for i, image := range images {
 		_, here := f.images[image]
-		states[i] = workspace.ImageState{Image: image, Here: here, ID: f.facts[image].ID, Digests: f.facts[image].Digests}
+		states[i] = workspace.ImageState{Image: image, Here: here}
+		if here {
+			facts := f.factsOf(image)
+			states[i].ID, states[i].Digests, states[i].SizeBytes = facts.ID, facts.Digests, facts.SizeBytes
+		}
 	}
 	return states, f.down
 }
 
-// Measure answers with what SetUsage said of a place; others have one file.
-func (f *FakeEngine) Measure(_ context.Context, places []workspace.Place, _ workspace.Measuring) ([]workspace.Measurement, error) {
+// Measure answers with what SetUsage said of a place; others that are there have one file.
+func (f *FakeEngine) Measure(ctx context.Context, places []workspace.Place, _ workspace.Measuring) ([]workspace.Measurement, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down != nil {
 		return nil, f.down
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	measured := make([]workspace.Measurement, len(places))
 	for i, place := range places {
-		measured[i].Usage = workspace.Usage{Files: fakeVolumeDefaultFile, Bytes: fakePullStepBytes}
+		measured[i].Usage.MeasuredAt = time.Now()
+		if !f.has(place) {
+			measured[i].Err = workspace.Errorf(workspace.CodeNotFound, "There is no volume or container %s%s.", place.Volume, place.Container)
+			continue
+		}
+		measured[i].Usage.Files, measured[i].Usage.Bytes = fakeVolumeDefaultFile, fakePullStepBytes
 		if bytes, said := f.usage[place]; said {
 			measured[i].Usage.Bytes = bytes
 		}
-		measured[i].Usage.MeasuredAt = time.Now()
-		if _, there := f.volumes[place.Volume]; place.Volume != "" && !there {
-			measured[i] = workspace.Measurement{Err: workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", place.Volume)}
-		}
 	}
 	return measured, nil
+}
+
+// has reports whether a place is there. The caller holds the lock.
+func (f *FakeEngine) has(place workspace.Place) bool {
+	if _, there := f.volumes[place.Volume]; there {
+		return true
+	}
+	for _, c := range f.containers {
+		if place.Container != "" && c.observed.Handle == place.Container {
+			return true
+		}
+	}
+	return false
 }
 
 // SetUsage makes a place hold so many bytes.
@@ -575,7 +598,14 @@ func (f *FakeEngine) InspectImage(_ context.Context, image string) (workspace.Im
 	if _, here := f.images[image]; !here {
 		return workspace.ImageFacts{}, workspace.Errorf(workspace.CodeNotFound, "The image %s is not here.", image)
 	}
-	return f.facts[image], f.down
+	return f.factsOf(image), f.down
+}
+
+// factsOf is what SetFacts said of an image; every image has an id. The caller holds the lock.
+func (f *FakeEngine) factsOf(image string) workspace.ImageFacts {
+	facts := f.facts[image]
+	facts.ID = cmp.Or(facts.ID, "fake:"+image)
+	return facts
 }
 
 // SetFacts makes an image say something of itself, once it is here.
