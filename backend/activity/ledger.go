@@ -104,7 +104,7 @@ func (t *Trace) put(found []Vote) {
 		switch {
 		case vote.Active:
 			t.active = append(t.active, vote)
-		case t.isEcho(vote):
+		case !isActive(found, vote.Kind) && t.isEcho(vote):
 			echoes[vote.Reason] = vote.At
 		default:
 			t.remember(vote)
@@ -159,12 +159,16 @@ func (t *Trace) isEcho(vote Vote) bool {
 	})
 }
 
+func isActive(votes []Vote, kind string) bool {
+	return slices.ContainsFunc(votes, func(vote Vote) bool { return vote.Active && vote.Kind == kind })
+}
+
 func (t *Trace) votes() []Vote {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	votes := slices.Clone(t.active)
 	for kind, vote := range t.past {
-		if !slices.ContainsFunc(t.active, func(active Vote) bool { return active.Kind == kind }) {
+		if !isActive(t.active, kind) {
 			votes = append(votes, vote)
 		}
 	}

@@ -55,6 +55,7 @@ func TestLedger_ASilentCellLivesAndItsEndCounts(t *testing.T) {
 
 func TestLedger_AProbeSaysInItsOwnWordsWhatHasEnded(t *testing.T) {
 	var l Ledger
+	l.Trace("uid").Connected(at(1)) // by which it was made to run
 	l.Put("uid", []Vote{busy(1), {Kind: KindKernel, At: at(1), Reason: "a cell of thesis.ipynb ran"}})
 	require.Equal(t, []Vote{busy(1)}, l.Votes("uid"), "not before it has")
 	l.Put("uid", nil)
