@@ -2,6 +2,7 @@ package images
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,21 +41,15 @@ for package in importlib.metadata.distributions():
 print(json.dumps({"Debian": 1024 * sum(map(int, kilobytes.split())), "Python": python}))
 `
 
-// A start is importing modules on one core: processor time says how long it takes on an idle machine, and says the same
+// A start is importing modules on one core: processor time says how long it takes on an idle machine, and nearly the same
 // on a busy one.
 func TestMinimalStartsAndStopsQuickly(t *testing.T) {
 	needsImage(t, "lab-"+Minimal+":latest")
 	var starts []float64
 	for range 7 {
-		container, address := runMinimal(t)
+		container, address := runImage(t, Minimal)
 		starts = append(starts, resourcesOf(t, address).CPUSeconds)
-
-		begun := time.Now()
-		docker(t, "kill", "--signal", "TERM", container)
-		docker(t, "wait", container)
-		if took := time.Since(begun); took > time.Second {
-			t.Errorf("it ended %v after SIGTERM", took)
-		}
+		endsAtOnce(t, container)
 	}
 	slices.Sort(starts)
 	t.Logf("CPU seconds until it answers: %.3f", starts)
@@ -65,7 +60,7 @@ func TestMinimalStartsAndStopsQuickly(t *testing.T) {
 
 func TestMinimalShowsItsLimitsAsTheyChange(t *testing.T) {
 	needsImage(t, "lab-"+Minimal+":latest")
-	container, address := runMinimal(t, "--cpus", "0.5", "--memory", "300m", "--memory-swap", "300m")
+	container, address := runImage(t, Minimal, "--cpus", "0.5", "--memory", "300m", "--memory-swap", "300m")
 	threads := func() string {
 		return docker(t, "exec", container, "bash", "-lc", "echo $OMP_NUM_THREADS")
 	}
@@ -85,6 +80,58 @@ func TestMinimalShowsItsLimitsAsTheyChange(t *testing.T) {
 	}
 }
 
+func TestVSCodeIsLockedByASecret(t *testing.T) {
+	needsVSCode(t)
+	secret := strings.Repeat("0123456789abcdef", 4)
+	container, address := runImage(t, VSCode, "--env", "HASHED_PASSWORD="+secret)
+	answerOf(t, address+"/healthz") // to everybody
+	for cookie, want := range map[string]string{
+		"":                                      "./login",
+		"code-server-session=":                  "./login",
+		"code-server-session=" + secret[1:]:     "./login",
+		"code-server-session=" + secret:         "./?folder=/workspace",
+		"a=b; code-server-session=" + secret:    "./?folder=/workspace",
+		"another-session=" + secret:             "./login",
+		"code-server-session=" + secret + "0":   "./login",
+		"code-server-session=%22" + secret[:63]: "./login",
+	} {
+		if status, got, err := ask(address+"/", cookie); err != nil || status != http.StatusFound || got != want {
+			t.Errorf("with the cookie %q it says %d %s %v, want a redirect to %s", cookie, status, got, err, want)
+		}
+	}
+	if environment := docker(t, "exec", container, "bash", "-lc", "ps -eo args"); strings.Contains(environment, secret) {
+		t.Error("the secret is in the list of processes")
+	}
+	endsAtOnce(t, container)
+}
+
+func TestVSCodeIsOpenWithoutASecret(t *testing.T) {
+	needsVSCode(t)
+	_, address := runImage(t, VSCode, "--env", "HASHED_PASSWORD=")
+	answerOf(t, address+"/healthz")
+	if page := answerOf(t, address+"/?folder=/workspace"); !strings.Contains(page, "workbench") {
+		t.Errorf("instead of the IDE there is: %.200s", page)
+	}
+}
+
+// TestVSCodeTellsNobodyAboutItsUsers looks at what code-server tells the page about the product.
+func TestVSCodeTellsNobodyAboutItsUsers(t *testing.T) {
+	needsVSCode(t)
+	_, address := runImage(t, VSCode)
+	answerOf(t, address+"/healthz")
+	if page := answerOf(t, address+"/?folder=/workspace"); !strings.Contains(page, "enableTelemetry&quot;:false") {
+		t.Error("the page may send telemetry")
+	}
+}
+
+// needsVSCode skips where the image was not built: it is no part of a first run.
+func needsVSCode(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LAB_TEST_DOCKER") != "1" || exec.Command("docker", "image", "inspect", "lab-"+VSCode+":latest").Run() != nil {
+		t.Skip("needs Docker and the image: LAB_TEST_DOCKER=1, images build " + VSCode)
+	}
+}
+
 type resources struct {
 	CPUSeconds  float64 `json:"cpu_seconds"`
 	CPULimit    float64 `json:"cpu_limit"`
@@ -94,27 +141,65 @@ type resources struct {
 
 func resourcesOf(t *testing.T, address string) resources {
 	t.Helper()
+	var answer resources
+	if err := json.Unmarshal([]byte(answerOf(t, address+"/api/lab-workspace/resources")), &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// answerOf asks until there is an answer that is none of a failure.
+func answerOf(t *testing.T, address string) string {
+	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		response, err := http.Get("http://" + address + "/api/lab-workspace/resources") //nolint:gosec // of our container
-		if err != nil || response.StatusCode != http.StatusOK {
-			if time.Now().After(deadline) {
-				t.Fatalf("it does not answer: %v %v", response, err)
-			}
-			continue
+		status, answer, err := ask(address, "")
+		if err == nil && status == http.StatusOK {
+			return answer
 		}
-		defer func() { _ = response.Body.Close() }()
-		var answer resources
-		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-			t.Fatal(err)
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not answer: %d %s %v", status, answer, err)
 		}
-		return answer
 	}
 }
 
-// runMinimal starts a workspace and returns it and where it will answer.
-func runMinimal(t *testing.T, arguments ...string) (container, address string) {
+// ask gets a page with a cookie, and does not follow redirects: it returns where they lead.
+func ask(address, cookie string) (status int, answer string, err error) {
+	request, err := http.NewRequest(http.MethodGet, "http://"+address, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	if cookie != "" {
+		request.Header.Set("Cookie", cookie)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if target := response.Header.Get("Location"); target != "" {
+		return response.StatusCode, target, nil
+	}
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(body), err
+}
+
+func endsAtOnce(t *testing.T, container string) {
 	t.Helper()
-	container = docker(t, append(append([]string{"run", "--detach", "--publish", "127.0.0.1::8080"}, arguments...), "lab-"+Minimal+":latest")...)
+	begun := time.Now()
+	docker(t, "kill", "--signal", "TERM", container)
+	docker(t, "wait", container)
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it ended %v after SIGTERM", took)
+	}
+}
+
+// runImage starts a workspace as the manager does and returns it and where it will answer.
+func runImage(t *testing.T, name string, arguments ...string) (container, address string) {
+	t.Helper()
+	run := []string{
+		"run", "--detach", "--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--publish", "127.0.0.1::8080",
+	}
+	container = docker(t, append(append(run, arguments...), "lab-"+name+":latest")...)
 	t.Cleanup(func() { docker(t, "rm", "--force", "--volumes", container) })
 	return container, docker(t, "port", container, "8080")
 }
