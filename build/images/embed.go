@@ -19,6 +19,8 @@ import (
 const (
 	// Minimal is the default workspace image: Debian, Python and JupyterLab.
 	Minimal = "workspace-minimal"
+	// VSCode is VS Code in the browser, upon the same Debian.
+	VSCode = "workspace-vscode"
 
 	// BaseArgument is the build argument that names the image to build upon.
 	BaseArgument = "BASE"
@@ -34,7 +36,7 @@ const (
 	HostCertificates = "host-ca.crt"
 )
 
-//go:embed all:workspace-minimal
+//go:embed all:workspace-minimal all:workspace-vscode
 var contexts embed.FS
 
 // BaseScript is a POSIX shell script that writes LocalBase as a tar archive to its

@@ -27,18 +27,60 @@ func TestEveryContextCanBeBuilt(t *testing.T) {
 }
 
 func TestHostCertificatesStayOutOfTheImage(t *testing.T) {
-	context, err := Context(Minimal)
+	for _, name := range Names() {
+		stages := stagesOf(t, name)
+		if last := stages[len(stages)-1]; strings.Contains(last, HostCertificates) {
+			t.Errorf("%s: the last stage becomes the image and mentions %s", name, HostCertificates)
+		}
+	}
+}
+
+// The builder recognises what it has done by the words. Images that begin with the same ones share a layer.
+func TestImagesShareTheirSystem(t *testing.T) {
+	if minimal, vscode := instructions(stagesOf(t, Minimal)[1]), instructions(stagesOf(t, VSCode)[1]); minimal != vscode {
+		t.Errorf("the system of %s is\n%s\nand that of %s\n%s", Minimal, minimal, VSCode, vscode)
+	}
+}
+
+// Contexts stand alone, so what two images need is in both, and one must not change without the other.
+func TestImagesShareTheirPrograms(t *testing.T) {
+	for _, file := range []string{
+		"usr/local/lib/lab-workspace/cgroup.py", "usr/local/lib/lab-workspace/threads.py",
+		"etc/profile.d/lab-workspace.sh", "etc/pip.conf",
+	} {
+		if fileOf(t, Minimal, "files/"+file) != fileOf(t, VSCode, "files/"+file) {
+			t.Errorf("%s differs between %s and %s", file, Minimal, VSCode)
+		}
+	}
+}
+
+func stagesOf(t *testing.T, name string) []string {
+	t.Helper()
+	return strings.Split(fileOf(t, name, "Dockerfile"), "\nFROM ")
+}
+
+// instructions returns a part of a Dockerfile as the builder sees it, without comments.
+func instructions(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if trimmed := strings.TrimSpace(line); trimmed != "" && !strings.HasPrefix(trimmed, "#") {
+			lines = append(lines, trimmed)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func fileOf(t *testing.T, name, file string) string {
+	t.Helper()
+	context, err := Context(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dockerfile, err := fs.ReadFile(context, "Dockerfile")
+	text, err := fs.ReadFile(context, file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stages := strings.Split(string(dockerfile), "\nFROM ")
-	if last := stages[len(stages)-1]; strings.Contains(last, HostCertificates) {
-		t.Errorf("the last stage becomes the image and mentions %s", HostCertificates)
-	}
+	return string(text)
 }
 
 func TestContextOfAnUnknownImage(t *testing.T) {

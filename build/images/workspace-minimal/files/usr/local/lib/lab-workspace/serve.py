@@ -10,6 +10,8 @@ import site
 import sys
 from urllib.parse import quote, urlsplit
 
+import threads
+
 # Imports make many objects and no garbage: collect none meanwhile (-60 ms).
 gc.disable()
 
@@ -31,36 +33,6 @@ def authentication() -> list[str]:
     # Not as an argument: those can be read by every process, in `ps`.
     os.environ["JUPYTER_TOKEN"] = token
     return []
-
-
-def cpus() -> int:
-    """How many CPUs this container may use at a time, at least one."""
-
-    def read(path: str) -> str:
-        try:
-            with open("/sys/fs/cgroup/" + path) as file:
-                return file.read()
-        except OSError:
-            return ""
-
-    available = len(os.sched_getaffinity(0))
-    quota = read("cpu.max").split() or [
-        read("cpu/cpu.cfs_quota_us"),
-        read("cpu/cpu.cfs_period_us"),
-    ]
-    try:
-        return max(1, min(available, round(int(quota[0]) / int(quota[1]))))
-    except (ValueError, ZeroDivisionError, IndexError):  # "max", "-1 …", no cgroups
-        return available
-
-
-def limit_threads() -> None:
-    """Numerical libraries start a thread for each CPU of the *host*.
-
-    With a limit of two CPUs on a host of 64 they would mostly wait for each other.
-    """
-    threads = os.environ.get("MAX_NUM_THREADS", "auto")
-    os.environ.setdefault("OMP_NUM_THREADS", threads if threads.isdigit() else str(cpus()))
 
 
 def use_user_packages_last() -> None:
@@ -121,6 +93,19 @@ def add_lost_port(request) -> None:
         request.headers["Host"] = request.host = origin.netloc
 
 
+def limit_threads_of_kernels() -> None:
+    """Gives each kernel the limit of CPUs as it is when the kernel starts."""
+    from jupyter_client.provisioning import LocalProvisioner
+
+    launch_kernel = LocalProvisioner.launch_kernel
+
+    async def launch_kernel_with_limit(self, cmd, *, env, **arguments):
+        env = {**env, **threads.variables(env)}
+        return await launch_kernel(self, cmd, env=env, **arguments)
+
+    LocalProvisioner.launch_kernel = launch_kernel_with_limit
+
+
 def main() -> None:
     if not os.access(HOME, os.W_OK | os.X_OK):
         owner = os.stat(HOME).st_uid if os.path.exists(HOME) else "nobody"
@@ -128,11 +113,12 @@ def main() -> None:
             f"The work folder {HOME} cannot be written by user {os.getuid()}: it belongs to user {owner}. "
             "A volume that another image has filled may need: chown -R 1000:1000"
         )
-    limit_threads()
+    os.environ.update(threads.variables(os.environ))
     use_user_packages_last()
     leave_out()
     lab = import_lab()
 
+    import resources
     from jupyter_server.serverapp import ServerWebApplication
 
     find_handler = ServerWebApplication.find_handler
@@ -142,6 +128,7 @@ def main() -> None:
         return find_handler(self, request, **arguments)
 
     ServerWebApplication.find_handler = find_handler_with_port
+    limit_threads_of_kernels()
 
     # What the contract fixes is given here and wins over all files; what is a matter
     # of taste is in /etc/jupyter and can be changed by the user's own settings.
@@ -159,6 +146,7 @@ def main() -> None:
             *sys.argv[1:],
         ]
     )
+    resources.serve(server.web_app)
     # The server has it; notebooks must not show it when they print their environment.
     for name in ("JUPYTER_TOKEN", "AUTHENTICATE_VIA_JUPYTER"):
         os.environ.pop(name, None)

@@ -1,0 +1,3 @@
+#!/bin/bash
+# The older name.
+exec /usr/local/bin/start-notebook.py "$@"
