@@ -95,7 +95,7 @@ var onlyIn = map[string][]string{
 	"github.com/pkg/browser":       {""},
 	"github.com/gofrs/flock":       {"backend/server"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
-	"github.com/stretchr/testify/": {"backend/workspace/workspacetest"},
+	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 
 func TestLibrariesStayInTheirPlace(t *testing.T) {

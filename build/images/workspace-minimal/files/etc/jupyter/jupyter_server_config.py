@@ -11,8 +11,9 @@ c.LabApp.extension_manager = "readonly"
 # Notebooks talk to the server through Unix sockets: TCP ports would be open to
 # everything in the container, and the kernel says so in red at each start.
 c.KernelManager.transport = "ipc"
-# tornado wants the wait for an answer not to exceed the time between two pings.
-c.ServerApp.tornado_settings = {"ws_ping_interval": 30_000, "ws_ping_timeout": 30_000}
+# Jupyter looks for the answer to a ping before it has sent the first one: with a wait as long as the time between two
+# pings it ended every kernel and terminal socket after 30 seconds. tornado says once in the log that it is longer.
+c.ServerApp.tornado_settings = {"ws_ping_interval": 30_000, "ws_ping_timeout": 90_000}
 
 # "Shut down" in the menu would end the container; stopping is the manager's button.
 c.ServerApp.quit_button = False
