@@ -107,6 +107,9 @@ func (m *Manager) index(e *entry) {
 	}
 	keep(m.queued, !e.record.QueuedAt.IsZero())
 	keep(m.leased, e.record.Lease.Devices != "")
+	if e.observed != nil && e.observed.State == workspace.ContainerRunning && !e.observed.StartedAt.Equal(e.use.startedAt) {
+		m.measureSoon() // that it runs decides when
+	}
 	if e.published != nil && m.canIdle(e) != (e.idle != workspace.IdleView{}) {
 		m.lookAtIdle()
 	}
