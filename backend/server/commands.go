@@ -72,7 +72,7 @@ func newEngine(loaded config.Loaded, instance, namespace string, log *slog.Logge
 	}
 	return docker.New(docker.Options{
 		Endpoint: settings.Host, Instance: instance, Namespace: namespace, SubnetPool: pool, Reach: settings.Reach,
-		Builds: builds, TrustHostCA: loaded.Config.TrustHostCA, Log: log,
+		Builds: builds, TrustHostCA: loaded.Config.TrustHostCA, UseHostProxy: true, Log: log,
 	})
 }
 
