@@ -132,6 +132,9 @@ func Default() Config {
 		Images: []Image{{
 			Name: "JupyterLab", Image: "lab-workspace-minimal:latest", Profile: profile.Minimal.Name,
 			Description: "Notebooks, terminals and a file browser with Python; small and quick to start.",
+		}, {
+			Name: "VS Code", Image: "lab-workspace-vscode:latest", Profile: profile.VSCode.Name,
+			Description: "An editor with terminals, git and Python.",
 		}},
 		Profiles: profile.Builtin(),
 		LogLevel: slog.LevelInfo,

@@ -134,6 +134,9 @@ func (l *loader) applyImageVariables(env environment) error {
 	first, others := l.config.Images[:1], l.config.Images[1:]
 	firstOrigin, otherOrigins := l.imageOrigins[:1], l.imageOrigins[1:]
 	if text, _ := env.lookupAnyCase(defaultName); text != "" {
+		if firstOrigin[0] == nil { // who names an image means it, and not others that come with the program beside it
+			others, otherOrigins = nil, nil
+		}
 		if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, `"`) {
 			text = quote(text) // a bare name
 		}

@@ -372,7 +372,7 @@ func TestEnvironment_Images(t *testing.T) {
 		file, preset, options string
 		want                  []Image
 	}{
-		{"", "", "", []Image{builtin}},
+		{"", "", "", Default().Images},
 		{"", "mine:1", "", []Image{lab("mine:1", "mine:1")}},
 		{"", `{"image":"mine:1","display_name":"Mine"}`, "", []Image{lab("Mine", "mine:1")}},
 		{"", `"mine:1"`, "", []Image{lab("mine:1", "mine:1")}},

@@ -72,7 +72,7 @@ func newEngine(loaded config.Loaded, instance, namespace string, log *slog.Logge
 	}
 	return docker.New(docker.Options{
 		Endpoint: settings.Host, Instance: instance, Namespace: namespace, SubnetPool: pool, Reach: settings.Reach,
-		Builds: builds, TrustHostCA: loaded.Config.ImagePolicy.TrustHostCA,
+		Builds: builds, TrustHostCA: loaded.Config.ImagePolicy.TrustHostCA, UseHostProxy: loaded.Config.ImagePolicy.UseHostProxy,
 		GPUs: docker.GPUOptions{Devices: loaded.Config.GPUs.Devices, Discover: loaded.Config.GPUs.Discover}, Log: log,
 	})
 }

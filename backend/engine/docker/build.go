@@ -17,11 +17,6 @@ import (
 	"lab-workspace-manager/backend/workspace"
 )
 
-// certificateBundles are where systems keep the certificates they trust (Debian, Fedora, Alpine and SUSE, macOS).
-var certificateBundles = []string{
-	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
-}
-
 // build makes an image from its context with the classic builder, which every engine has, and reports its steps.
 func (e *Engine) build(ctx context.Context, image string, b Build, policy workspace.PullPolicy, report func(workspace.Progress)) error {
 	base, err := e.haveBase(ctx, b, policy, report)
@@ -98,20 +93,6 @@ func (e *Engine) contextArchive(b Build) (io.Reader, error) {
 		_ = writer.CloseWithError(err) // always nil; the reader hears err
 	}()
 	return reader, nil
-}
-
-func hostCertificates() []byte {
-	if named := os.Getenv("SSL_CERT_FILE"); named != "" {
-		if text, err := os.ReadFile(named); err == nil {
-			return text
-		}
-	}
-	for _, bundle := range certificateBundles {
-		if text, err := os.ReadFile(bundle); err == nil {
-			return text
-		}
-	}
-	return nil
 }
 
 // packContext packs a folder with ordinary rights: embedded files are read-only, and COPY would carry that into the image.

@@ -43,9 +43,12 @@ type Options struct {
 	SubnetPool  netip.Prefix
 	Reach       string // ReachAuto when empty
 	Builds      map[string]Build
-	TrustHostCA bool
-	GPUs        GPUOptions
-	Log         *slog.Logger
+	TrustHostCA bool // builds and workspaces trust the certificates that this machine trusts
+	// UseHostProxy gives workspaces the proxies of this process's environment, with the passwords in them. Builds always
+	// have them.
+	UseHostProxy bool
+	GPUs         GPUOptions
+	Log          *slog.Logger
 }
 
 // Engine drives one Docker Engine.
@@ -59,6 +62,7 @@ type Engine struct {
 	remote      bool // it runs on another machine
 	builds      map[string]Build
 	trustHostCA bool
+	proxies     map[string]string // variables for workspaces; nil = none
 	gpus        GPUOptions
 	log         *slog.Logger
 
@@ -98,9 +102,16 @@ func New(options Options) (*Engine, error) {
 	if reach == "" {
 		reach = ReachAuto
 	}
+	var proxies map[string]string
+	if options.UseHostProxy {
+		var unusable []string
+		if proxies, unusable = proxyEnvironment(os.Getenv); len(unusable) > 0 {
+			options.Log.Warn("workspaces do without the proxy of this machine: a loopback address cannot be reached inside", "variables", unusable)
+		}
+	}
 	return &Engine{
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
-		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, gpus: options.GPUs, log: options.Log,
+		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, proxies: proxies, gpus: options.GPUs, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},

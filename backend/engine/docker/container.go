@@ -46,7 +46,9 @@ type surroundings struct {
 	secret     string
 	network    ownerNetwork
 	rotateLogs bool
-	sizeBytes  int64 // to which Docker holds it; 0 where it does not
+	sizeBytes  int64             // to which Docker holds it; 0 where it does not
+	bundle     string            // file of the host with the certificates that it trusts, bound into the container; "" = not bound
+	env        map[string]string // variables that the deployment's own win over
 }
 
 // specOf computes the container of a deployment. It is pure and complete: whatever is not written here stays at
@@ -61,7 +63,7 @@ func specOf(d workspace.Deployment, s surroundings) containerSpec {
 			Image:        d.Image,
 			Hostname:     hostname(d),
 			Cmd:          slices.Clone(d.Args),
-			Env:          environment(d, s.secret),
+			Env:          environment(d, s),
 			Labels:       s.labels,
 			ExposedPorts: nat.PortSet{port: {}},
 			StopTimeout:  &grace,
@@ -82,6 +84,9 @@ func specOf(d workspace.Deployment, s surroundings) containerSpec {
 	spec.host.DeviceRequests = deviceRequests(d.GPUs)
 	if pids > 0 {
 		spec.host.PidsLimit = &pids
+	}
+	if s.bundle != "" {
+		spec.host.Mounts = append(spec.host.Mounts, mount.Mount{Type: mount.TypeBind, Source: s.bundle, Target: bundleInside, ReadOnly: true})
 	}
 	if s.sizeBytes > 0 {
 		spec.host.StorageOpt = map[string]string{sizeOption: strconv.FormatInt(s.sizeBytes, 10)}
@@ -114,14 +119,13 @@ func hostname(d workspace.Deployment) string {
 	return id
 }
 
-func environment(d workspace.Deployment, secret string) []string {
-	env := maps.Clone(d.Env)
-	if env == nil {
-		env = map[string]string{}
-	}
-	env[secretVariable], env[visibleDevices] = secret, visibleGPUs(d.GPUs)
+func environment(d workspace.Deployment, s surroundings) []string {
+	env := map[string]string{}
+	maps.Copy(env, s.env)
+	maps.Copy(env, d.Env)
+	env[secretVariable], env[visibleDevices] = s.secret, visibleGPUs(d.GPUs)
 	for _, name := range d.SecretEnv {
-		env[name] = secret
+		env[name] = s.secret
 	}
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -132,9 +133,12 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	if err != nil {
 		return nil, err
 	}
-	given := surroundings{labels: e.containerLabels(d), secret: newSecret(), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size}
-	spec := specOf(d, given)
-	made, err := e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
+	bundle := e.bundleFor()
+	given := surroundings{
+		labels: e.containerLabels(d), secret: newSecret(), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size,
+		env: trustEnvironment(bundle != "", e.proxies, d.Env),
+	}
+	made, bound, err := e.createBound(ctx, d, given, bundle)
 	if err != nil {
 		switch {
 		case errdefs.IsNotFound(err) && containsAny(err.Error(), "No such image"):
@@ -144,14 +148,37 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 		}
 		return nil, e.translate(err, "make the container")
 	}
+	if bundle != "" && !bound {
+		if err := e.copyBundle(ctx, made, bundle); err != nil {
+			// The next try would take this one for complete.
+			return nil, errors.Join(err, e.removeByHandle(ctx, made))
+		}
+	}
 	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
-		Handle: made.ID, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: given.secret,
+		Handle: made, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: given.secret,
 	}
 	if size > 0 {
 		observed.ContainerMB = d.Storage.ContainerMB
 	}
 	return observed, nil
+}
+
+// createBound makes a container with the bundle of certificates bound into it, unless the daemon does not see that file;
+// that is remembered. "" = none.
+func (e *Engine) createBound(ctx context.Context, d workspace.Deployment, given surroundings, bundle string) (handle string, bound bool, err error) {
+	if bundle != "" && !e.copiesBundle() {
+		given.bundle = bundle
+	}
+	spec := specOf(d, given)
+	made, err := e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
+	if given.bundle != "" && isBindRefused(err) {
+		e.rememberToCopy()
+		given.bundle = ""
+		spec = specOf(d, given)
+		made, err = e.client.ContainerCreate(ctx, spec.config, spec.host, spec.network, nil, string(d.ID))
+	}
+	return made.ID, given.bundle != "", err
 }
 
 // rotatesLogs reports whether the daemon writes logs in a form that we know how to bound.
@@ -180,8 +207,11 @@ func gpuRefused(err error) error {
 
 func (e *Engine) start(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
 	err := e.client.ContainerStart(ctx, string(d.ID), container.StartOptions{})
-	if isNetworkMissing(err) { // it was removed after the container was made for it
-		e.forgetNetwork(d.Owner)
+	if isNetworkMissing(err) || isBindRefused(err) {
+		e.forgetNetwork(d.Owner) // it was removed after the container was made for it
+		if isBindRefused(err) {  // some say so only now
+			e.rememberToCopy()
+		}
 		if _, netErr := e.networkFor(ctx, d.Owner); netErr != nil {
 			return nil, netErr
 		}

@@ -35,6 +35,7 @@ type daemon struct {
 	driver    string // of its storage
 	snapshots bool   // containers are snapshots of containerd
 	enforces  workspace.Enforcement
+	copies    bool // it has refused to bind a file of this machine
 }
 
 // identify says which daemon answers. One that keeps its things elsewhere or otherwise than before is another one: a

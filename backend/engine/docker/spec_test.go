@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/workspace"
@@ -32,8 +34,90 @@ func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
 		"Cmd": null, "Entrypoint": null, "OnBuild": null, "Volumes": null,
 		"ExposedPorts": {"8080/tcp": {}}, "Labels": {"label": "value"}, "StopTimeout": 10
 	}`, spec.config)
+	requireJSON(t, `{
+		"NetworkMode": "net", "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "Init": true,
+		"CapDrop": ["ALL"], "CapAdd": ["CHOWN"], "SecurityOpt": ["no-new-privileges"],
+		"NanoCpus": 1500000000, "Memory": 734003200, "MemorySwap": 734003200, "ShmSize": 367001600, "PidsLimit": 4096,
+		"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+		"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/workspace"}]
+	}`, setOnly(t, spec.host))
+	requireJSON(t, `{"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}`,
+		specOf(thesis, surroundings{network: ownerNetwork{name: "net", publish: true}}).host.PortBindings)
+}
+
+// The same for a deployment that uses all that there is, on a machine that has all.
+func TestSpecOf_OfAllThatThereIs(t *testing.T) {
+	d := thesis
+	d.Args = []string{"--port", "9000"}
+	d.Port, d.AccessPath, d.KeepsPath = 9000, "/projects/ada0/services/x/access/9000", false
+	d.GPUs = []workspace.GPU{{ID: "GPU-aa", Driver: workspace.GPUNvidia}}
+	d.Storage = workspace.Storage{ContainerMB: 300, VolumeMB: 500}
+	e := &Engine{instance: "lab1", namespace: "lab1"}
+	spec := specOf(d, surroundings{
+		labels: e.containerLabels(d), secret: "secret", network: ownerNetwork{name: "net"}, sizeBytes: 300 << 20, bundle: "/etc/ssl/ca.crt",
+		env: trustEnvironment(true, map[string]string{"HTTPS_PROXY": "http://proxy.lan", "https_proxy": "http://proxy.lan"}, d.Env),
+	})
+	requireJSON(t, `{
+		"Image": "lab-workspace-minimal:latest", "Hostname": "ws-thesis", "Domainname": "", "User": "", "WorkingDir": "",
+		"AttachStdin": false, "AttachStdout": false, "AttachStderr": false, "Tty": false, "OpenStdin": false, "StdinOnce": false,
+		"Env": [
+			"AUTHENTICATE_VIA_JUPYTER=secret", "AWS_CA_BUNDLE=/run/lab-workspace/host-ca.crt", "CARGO_HTTP_CAINFO=/run/lab-workspace/host-ca.crt",
+			"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE=/run/lab-workspace/host-ca.crt", "CURL_CA_BUNDLE=/run/lab-workspace/host-ca.crt",
+			"GIT_SSL_CAINFO=/run/lab-workspace/host-ca.crt", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=/run/lab-workspace/host-ca.crt",
+			"HTTPLIB2_CA_CERTS=/run/lab-workspace/host-ca.crt", "HTTPS_PROXY=http://proxy.lan", "LAB_WORKSPACE_SECRET=secret",
+			"NODE_EXTRA_CA_CERTS=/run/lab-workspace/host-ca.crt", "NVIDIA_VISIBLE_DEVICES=GPU-aa", "PIP_CERT=/run/lab-workspace/host-ca.crt",
+			"REQUESTS_CA_BUNDLE=/run/lab-workspace/host-ca.crt", "SSL_CERT_FILE=/run/lab-workspace/host-ca.crt", "WORKSPACE_BASE_URL=/x", "https_proxy=http://proxy.lan"
+		],
+		"Cmd": ["--port", "9000"], "Entrypoint": null, "OnBuild": null, "Volumes": null,
+		"ExposedPorts": {"9000/tcp": {}}, "StopTimeout": 10,
+		"Labels": {
+			"ctxy.namespace": "lab1", "ctxy.projectName": "ada0", "ctxy.deploymentId": "lab1-p-ada0-s-ws-thesis", "ctxy.deploymentType": "service",
+			"ctxy.workspaceExtension.deploymentType": "workspace", "ctxy.displayName": "WS thesis", "ctxy.endpoints": "9000", "ctxy.createdBy": "ada0", "ctxy.volumePath": "/workspace",
+			"lab-workspace-manager.instance": "lab1", "lab-workspace-manager.uid": "uid1", "lab-workspace-manager.attempt": "3", "lab-workspace-manager.profile": "",
+			"lab-workspace-manager.fingerprint": "f", "lab-workspace-manager.display-name": "thesis", "lab-workspace-manager.port": "9000", "lab-workspace-manager.container-mb": "300"
+		}
+	}`, spec.config)
+	requireJSON(t, `{
+		"NetworkMode": "net", "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "Init": true,
+		"CapDrop": ["ALL"], "CapAdd": ["CHOWN"], "SecurityOpt": ["no-new-privileges"],
+		"NanoCpus": 1500000000, "Memory": 734003200, "MemorySwap": 734003200, "ShmSize": 367001600, "PidsLimit": 4096,
+		"StorageOpt": {"size": "314572800"}, "LogConfig": {"Type": "", "Config": null},
+		"DeviceRequests": [{"Driver": "nvidia", "Count": 0, "DeviceIDs": ["GPU-aa"], "Capabilities": [["gpu"]], "Options": null}],
+		"Mounts": [
+			{"Type": "volume", "Source": "vol", "Target": "/workspace"},
+			{"Type": "bind", "Source": "/etc/ssl/ca.crt", "Target": "/run/lab-workspace/host-ca.crt", "ReadOnly": true}
+		]
+	}`, setOnly(t, spec.host))
+	d.KeepsPath = true
+	require.Equal(t, "9000b", e.containerLabels(d)[labelEndpoints])
+}
+
+// A helper that measures can read all that it is given, and nothing else.
+func TestHelperOf_CanOnlyRead(t *testing.T) {
+	places := []location{
+		{mount: mount.Mount{Type: mount.TypeVolume, Source: "vol", ReadOnly: true, VolumeOptions: &mount.VolumeOptions{NoCopy: true}}},
+		{mount: mount.Mount{Type: mount.TypeBind, Source: "/upper", ReadOnly: true}},
+	}
+	config, host := helperOf("image", places, true)
+	require.Equal(t, []any{"0:0", true, "2"}, []any{config.User, config.NetworkDisabled, config.Cmd[0]})
+	requireJSON(t, `{
+		"RestartPolicy": {"Name": "", "MaximumRetryCount": 0}, "LogConfig": {"Type": "json-file", "Config": null},
+		"CapDrop": ["ALL"], "CapAdd": ["DAC_READ_SEARCH"], "SecurityOpt": ["no-new-privileges", "label=disable"], "ReadonlyRootfs": true,
+		"NanoCpus": 100000000, "Memory": 268435456, "MemorySwap": 268435456, "PidsLimit": 32,
+		"Mounts": [
+			{"Type": "volume", "Source": "vol", "Target": "/places/0", "ReadOnly": true, "VolumeOptions": {"NoCopy": true}},
+			{"Type": "bind", "Source": "/upper", "Target": "/places/1", "ReadOnly": true}
+		]
+	}`, setOnly(t, host))
+	_, host = helperOf("image", places, false)
+	require.Equal(t, int64(500_000_000), host.NanoCPUs)
+}
+
+// setOnly is what differs from Docker's defaults, which are empty.
+func setOnly(t *testing.T, settings *container.HostConfig) map[string]any {
+	t.Helper()
 	var host map[string]any
-	text, err := json.Marshal(spec.host)
+	text, err := json.Marshal(settings)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &host))
 	for key, value := range host { // what is empty is Docker's default
@@ -62,15 +146,7 @@ func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
 			}
 		}
 	}
-	requireJSON(t, `{
-		"NetworkMode": "net", "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "Init": true,
-		"CapDrop": ["ALL"], "CapAdd": ["CHOWN"], "SecurityOpt": ["no-new-privileges"],
-		"NanoCpus": 1500000000, "Memory": 734003200, "MemorySwap": 734003200, "ShmSize": 367001600, "PidsLimit": 4096,
-		"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
-		"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/workspace"}]
-	}`, host)
-	requireJSON(t, `{"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}`,
-		specOf(thesis, surroundings{network: ownerNetwork{name: "net", publish: true}}).host.PortBindings)
+	return host
 }
 
 func requireJSON(t *testing.T, expected string, value any) {

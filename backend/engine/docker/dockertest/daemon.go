@@ -25,6 +25,7 @@ type Daemon struct {
 	bridge  string
 	process *exec.Cmd
 	output  string // file
+	blind   string // folder of which it sees nothing
 }
 
 const (
@@ -37,6 +38,15 @@ const (
 func New(t testing.TB, subnet string) *Daemon {
 	t.Helper()
 	d := prepare(t, subnet)
+	d.Start()
+	return d
+}
+
+// NewBlind starts a daemon that sees nothing of what is in a folder, as one in a virtual machine does.
+func NewBlind(t testing.TB, subnet, folder string) *Daemon {
+	t.Helper()
+	d := prepare(t, subnet)
+	d.blind = folder
 	d.Start()
 	return d
 }
@@ -105,10 +115,14 @@ func (d *Daemon) Start() {
 	require.NoError(d.t, err)
 	defer func() { _ = output.Close() }() // the daemon has its own
 	// A bridge of its own: a daemon that is told to have none takes the bridge of the developer's own away.
-	d.process = exec.Command("dockerd",
-		"--host", d.Host(), "--data-root", d.data(), "--exec-root", d.folder+"/exec", "--pidfile", d.folder+"/pid",
+	args := []string{"dockerd",
+		"--host", d.Host(), "--data-root", d.data(), "--exec-root", d.folder + "/exec", "--pidfile", d.folder + "/pid",
 		"--bridge", d.bridge, "--iptables=false", "--ip-masq=false",
-		"--containerd-namespace", "lab-test", "--containerd-plugins-namespace", "lab-test-plugins")
+		"--containerd-namespace", "lab-test", "--containerd-plugins-namespace", "lab-test-plugins"}
+	if d.blind != "" {
+		args = append([]string{"unshare", "--mount", "sh", "-ec", `mount -t tmpfs hidden "$0"; exec "$@"`, d.blind}, args...)
+	}
+	d.process = exec.Command(args[0], args[1:]...)
 	d.process.Stdout, d.process.Stderr = output, output
 	require.NoError(d.t, d.process.Start())
 	require.Eventually(d.t, func() bool {
