@@ -46,6 +46,7 @@ type Manager struct {
 	stirred     chan struct{} // asks for a look at the queue
 	measureNow  chan struct{} // asks for a look at what is due to be measured
 	idleSoon    chan struct{} // asks for a look at who is idle
+	imagesSoon  chan struct{} // asks for a look at what tags stand for
 	started     time.Time     // of this manager
 
 	mu       sync.Mutex
@@ -56,6 +57,7 @@ type Manager struct {
 	volumes  map[string]workspace.Volume // what the engine holds
 	kept     map[string]workspace.Volume // what the store remembers of deleted workspaces' volumes
 	deleting map[string]bool             // volumes that are being deleted
+	images   map[string]knownImage       // by name, of what runs
 	engine   engineState
 	changes  uint64 // grows with every observation that is applied
 	// volumeChanges grows with every volume that the manager itself made or removed: a list from before is too old.
@@ -111,6 +113,7 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 		stirred:    make(chan struct{}, 1),
 		measureNow: make(chan struct{}, 1),
 		idleSoon:   make(chan struct{}, 1),
+		imagesSoon: make(chan struct{}, 1),
 		started:    options.Now(),
 		entries:    map[workspace.ID]*entry{},
 		queued:     map[workspace.ID]*entry{},

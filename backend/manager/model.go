@@ -109,6 +109,10 @@ func (m *Manager) index(e *entry) {
 	keep(m.leased, e.record.Lease.Devices != "")
 	if e.observed != nil && e.observed.State == workspace.ContainerRunning && !e.observed.StartedAt.Equal(e.use.startedAt) {
 		m.measureSoon() // that it runs decides when
+		select {
+		case m.imagesSoon <- struct{}{}:
+		default:
+		}
 	}
 	if e.published != nil && m.canIdle(e) != (e.idle != workspace.IdleView{}) {
 		m.lookAtIdle()
@@ -152,6 +156,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view.Position = e.waits.Position
 	view.Storage = m.storageView(e)
 	view.Idle = e.idle
+	view.Update = m.updateOf(e)
 	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
@@ -194,7 +199,7 @@ func sameView(a, b *workspace.Workspace) bool {
 	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
 		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
 		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
-		a.Position == b.Position && a.Storage == b.Storage && a.Idle == b.Idle && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
+		a.Position == b.Position && a.Storage == b.Storage && a.Idle == b.Idle && a.Update == b.Update && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
 		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
 }
 

@@ -28,6 +28,7 @@ func (m *Manager) Run(ctx context.Context) {
 	m.workers.Go(func() { m.watchStorage(ctx) })
 	m.workers.Go(func() { m.watchStats(ctx) })
 	m.workers.Go(func() { m.watchIdle(ctx) })
+	m.workers.Go(func() { m.watchImages(ctx) })
 	for ctx.Err() == nil {
 		err := m.session(ctx)
 		if ctx.Err() != nil {

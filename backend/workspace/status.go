@@ -81,6 +81,7 @@ type Workspace struct {
 	Position       int // in the queue of starts that wait within the quotas, 1 = next; 0 = it does not wait, or not known yet
 	Storage        StorageUse
 	Idle           IdleView
+	Update         string   // a sentence when the tag of its image stands for something newer
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64   // grows with every published change of any workspace
 }
