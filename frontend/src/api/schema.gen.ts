@@ -354,6 +354,23 @@ export interface paths {
         patch: operations["update-workspace"];
         trace?: never;
     };
+    "/users/{user_id}/workspace/{workspace_id}:activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say whether a workspace is in use, and what speaks for it */
+        get: operations["get-activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/{user_id}/workspace/{workspace_id}:check": {
         parameters: {
             query?: never;
@@ -543,6 +560,22 @@ export interface components {
             host_suffix: string;
             /** Format: int64 */
             port: number;
+        };
+        Activity: {
+            in_use: boolean;
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when nobody has used it.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description When it will be stopped if nobody uses it; null = never, as things are.
+             */
+            stops_at: string | null;
+            /** @description The strongest first. */
+            votes: components["schemas"]["Vote"][];
         };
         AdminSum: {
             /** Format: double */
@@ -1150,6 +1183,27 @@ export interface components {
             owner: string;
             /** @description Id of the workspace that uses it; null for a kept one. */
             used_by: string | null;
+        };
+        Vote: {
+            /** @description In use right now. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description When it was seen.
+             */
+            at: string | null;
+            /** @example kernel */
+            kind: string;
+            /**
+             * @description The beginning of a sentence for people.
+             * @example a cell of thesis.ipynb runs
+             */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when it is not stopped, whatever else is known.
+             */
+            until: string | null;
         };
         Workspace: {
             /** @description Fields that are more than is allowed now; they are lowered at the next start. */
@@ -2056,6 +2110,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
                 };
             };
             /** @description Error */
