@@ -94,6 +94,7 @@ var onlyIn = map[string][]string{
 	"github.com/alecthomas/kong":   {""},
 	"github.com/pkg/browser":       {""},
 	"github.com/gofrs/flock":       {"backend/server"},
+	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
 	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }

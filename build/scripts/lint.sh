@@ -22,7 +22,7 @@ lint_frontend() {
 
 lint_scripts() {
 	needs_command shellcheck shellcheck "it finds the mistakes that shells forgive"
-	shellcheck --external-sources build/scripts/*.sh build/images/*.sh .ci/run
+	shellcheck --external-sources build/scripts/*.sh build/images/*.sh backend/engine/docker/*.sh .ci/run
 }
 
 case ${1:-all} in

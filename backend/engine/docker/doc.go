@@ -4,5 +4,8 @@
 // It is the only package that imports github.com/docker/docker. It must not know who asks for what, HTTP, SQL or
 // configuration files. It sees and touches only what carries the label of its instance.
 //
+// What a daemon can do is found out by trying, once for each daemon: which sizes it holds, how it is reached, whether it
+// sees the files of this machine. What it does not hold is measured, from its own folders where they can be read.
+//
 // An Engine is safe for concurrent use.
 package docker

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs in a helper container: measures /places/0, /places/1 … and prints one line for
 # each: its number, bytes on disk, files, seconds of the newest change (0 = not known).
 # Nothing is printed for a place that could not be read to its end.
