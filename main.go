@@ -46,7 +46,7 @@ type commandLine struct {
 type imagesCommand struct {
 	Build struct {
 		Name  string `arg:"" help:"Image to build." default:"workspace-minimal"`
-		Force bool   `help:"Build it even if it is here."`
+		Force bool   `help:"Build it anew even if it is here, with the newest packages."`
 	} `cmd:"" help:"Build a workspace image that comes with the program."`
 }
 

@@ -226,6 +226,9 @@ func (p *Presenter) Images(ctx context.Context) ([]Image, error) {
 		case state.Here:
 			images[i].State, images[i].SizeBytes = "here", state.SizeBytes
 			images[i].Note = fmt.Sprintf("here · %d MB", state.SizeBytes/1e6)
+			if state.Outdated {
+				images[i].Note = "here · of another version: `images build` renews it"
+			}
 		case state.Buildable:
 			images[i].State, images[i].Note = "build", "built here at the first start, ≈ 1 min"
 		}

@@ -18,7 +18,7 @@ import (
 // imageOf is how an image that comes with the program is called in an engine.
 func imageOf(name string) string { return "lab-" + name + ":latest" }
 
-// BuildImage builds an image that comes with the program, unless it is here, and prints the steps.
+// BuildImage builds an image that comes with the program, unless this very version of it is here, and prints the steps.
 func BuildImage(ctx context.Context, loaded config.Loaded, name string, force bool, w io.Writer) error {
 	if _, err := images.Context(name); err != nil {
 		return workspace.Errorf(workspace.CodeNotFound, "There is no image %q to build. There are: %s.", name, strings.Join(images.Names(), ", "))
@@ -33,13 +33,13 @@ func BuildImage(ctx context.Context, loaded config.Loaded, name string, force bo
 	if err != nil {
 		return err
 	}
-	if states[0].Here && !force {
+	if states[0].Here && !states[0].Outdated && !force {
 		_, err := fmt.Fprintf(w, "%s is here (%d MB).\n", image, states[0].SizeBytes/1e6)
 		return err
 	}
 	_, _ = fmt.Fprintf(w, "Building %s …\n", image)
 	last := ""
-	err = engine.Build(ctx, image, func(progress workspace.Progress) {
+	err = engine.Build(ctx, image, force, func(progress workspace.Progress) {
 		if progress.Detail != last && progress.Detail != "" {
 			last = progress.Detail
 			_, _ = fmt.Fprintln(w, "  "+last)

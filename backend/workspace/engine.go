@@ -279,4 +279,5 @@ type ImageState struct {
 	Digests   []string // by which registries know it
 	SizeBytes int64
 	Buildable bool // it can be built on this machine
+	Outdated  bool // it is here, and another version of the program has built it
 }

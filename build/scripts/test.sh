@@ -46,8 +46,12 @@ stage_other-systems() {
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go build -o /dev/null .
 }
 
-# Through the program, not through the docker command: this is what users get.
-stage_image() { build_workspace_image "$headless_binary"; }
+# Through the program, not through the docker command: this is what users get. An image that this very version has built
+# is not built again; VS Code takes minutes.
+stage_image() {
+	build_workspace_image "$headless_binary"
+	"$headless_binary" images build workspace-vscode
+}
 
 # -count=1: a result from the cache says nothing about this Docker. Tests that run the
 # whole program run one that ends, and so fails them, at the first data race.

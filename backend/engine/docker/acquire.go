@@ -137,7 +137,7 @@ func (e *Engine) acquire(ctx context.Context, image string, policy workspace.Pul
 	}
 	return e.acquisitions.join(ctx, image, progress, func(ctx context.Context, report func(workspace.Progress)) error {
 		if buildable {
-			return e.build(ctx, image, build, policy, report)
+			return e.build(ctx, image, build, policy, false, report)
 		}
 		return e.pull(ctx, image, report)
 	})
@@ -160,14 +160,15 @@ func (e *Engine) renew(ctx context.Context, image string, progress func(workspac
 	return nil
 }
 
-// Build builds an image that comes with the program, even if it is here.
-func (e *Engine) Build(ctx context.Context, image string, progress func(workspace.Progress)) error {
+// Build builds an image that comes with the program, even if it is here. anew takes nothing from the layers of earlier
+// builds, so that what it installs is as new as it gets.
+func (e *Engine) Build(ctx context.Context, image string, anew bool, progress func(workspace.Progress)) error {
 	build, buildable := e.builds[image]
 	if !buildable {
 		return workspace.Errorf(workspace.CodeNotFound, "The image %s does not come with the program.", image)
 	}
 	return e.acquisitions.join(ctx, image, progress, func(ctx context.Context, report func(workspace.Progress)) error {
-		return e.build(ctx, image, build, workspace.PullMissing, report)
+		return e.build(ctx, image, build, workspace.PullMissing, anew, report)
 	})
 }
 

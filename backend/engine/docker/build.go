@@ -3,6 +3,8 @@ package docker
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,7 +20,7 @@ import (
 )
 
 // build makes an image from its context with the classic builder, which every engine has, and reports its steps.
-func (e *Engine) build(ctx context.Context, image string, b Build, policy workspace.PullPolicy, report func(workspace.Progress)) error {
+func (e *Engine) build(ctx context.Context, image string, b Build, policy workspace.PullPolicy, anew bool, report func(workspace.Progress)) error {
 	base, err := e.haveBase(ctx, b, policy, report)
 	if err != nil {
 		return err
@@ -30,7 +32,8 @@ func (e *Engine) build(ctx context.Context, image string, b Build, policy worksp
 	args := proxyArguments()
 	args[b.BaseArg] = &base
 	answer, err := e.client.ImageBuild(ctx, files, build.ImageBuildOptions{
-		Tags: []string{image}, BuildArgs: args, Version: build.BuilderV1, Remove: true, ForceRemove: true,
+		Tags: []string{image}, BuildArgs: args, Version: build.BuilderV1, Remove: true, ForceRemove: true, NoCache: anew,
+		Labels: map[string]string{labelContext: b.fingerprint()},
 	})
 	if err != nil {
 		return e.buildError(ctx, image, err, nil)
@@ -46,6 +49,21 @@ func (e *Engine) build(ctx context.Context, image string, b Build, policy worksp
 		return e.buildError(ctx, image, err, steps.log.lines)
 	}
 	return nil
+}
+
+// fingerprint tells one version of a build from another by everything that the image is made from here. An image carries
+// it, so that one that an older program has built is known.
+func (b Build) fingerprint() string {
+	sum := sha256.New()
+	_ = fs.WalkDir(b.Context, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(b.Context, path)
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", path, len(text), text) // a hash takes everything
+		return err
+	})
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 func (e *Engine) buildError(ctx context.Context, image string, err error, log []string) error {

@@ -22,13 +22,14 @@ const digestPatience = 10 * time.Second
 func (e *Engine) Images(ctx context.Context, images []string) ([]workspace.ImageState, error) {
 	states := make([]workspace.ImageState, len(images))
 	for i, name := range images {
-		_, buildable := e.builds[name]
+		made, buildable := e.builds[name]
 		states[i] = workspace.ImageState{Image: name, Buildable: buildable}
 		found, err := e.client.ImageInspect(ctx, name)
 		switch {
 		case err == nil:
 			states[i].Here, states[i].SizeBytes = true, found.Size
 			states[i].ID, states[i].Digests = found.ID, digestsOf(found.RepoDigests)
+			states[i].Outdated = buildable && found.Config != nil && found.Config.Labels[labelContext] != made.fingerprint()
 		case !errdefs.IsNotFound(err):
 			return nil, e.translate(err, "look for the image "+name)
 		}

@@ -31,6 +31,7 @@ const (
 	labelDisplayName = "lab-workspace-manager.display-name" // when it was made
 	labelProfile     = "lab-workspace-manager.profile"      // contract of its image, as the configuration calls it
 	labelPort        = "lab-workspace-manager.port"         // where the IDE listens
+	labelContext     = "lab-workspace-manager.context"      // of an image: what it was built from here
 	labelHelper      = "lab-workspace-manager.helper"       // the manager it helps; no workspace, so snapshots leave it out
 	labelSizeMB      = "lab-workspace-manager.size-mb"      // what a volume was made to hold
 	labelContainerMB = "lab-workspace-manager.container-mb" // what a container may write outside of its volume
