@@ -300,6 +300,10 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 	}
 	e.steps = e.steps.end(step.Kind, workspace.StepDone, m.Now())
 	switch step.Kind {
+	case workspace.StepImage:
+		if !m.engine.host.Enforces.Tried {
+			m.askResync() // now there is something to try it with
+		}
 	case workspace.StepStorage:
 		m.volumeMade(e, step)
 	case workspace.StepRemove:

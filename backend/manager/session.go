@@ -107,6 +107,11 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	if err != nil {
 		return err
 	}
+	if host == nil {
+		if err := m.tryAgain(ctx); err != nil {
+			return err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seen := make(map[workspace.ID]*workspace.Observed, len(snapshot.Workspaces))
@@ -140,6 +145,23 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	} else {
 		m.askResync()
 	}
+	return nil
+}
+
+// tryAgain asks the engine anew what it holds containers to, as long as there was no image to try it with.
+func (m *Manager) tryAgain(ctx context.Context) error {
+	if m.Engine().Host.Enforces.Tried {
+		return nil
+	}
+	host, err := m.Options.Engine.Host(ctx)
+	if err != nil || !host.Enforces.Tried {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.engine.host = host
+	m.showEngine()
+	m.board.announce(EventHost, "")
 	return nil
 }
 
