@@ -169,14 +169,33 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 		view.Steps = e.steps
 		view.Cancellable = view.Status == workspace.StatusPending
 	}
-	if view.Status == workspace.StatusRunning && knowsLimits(e.observed) && e.observed.Compute.ShmMB != e.record.Spec.Compute.ShmMB {
-		view.PendingRestart = append(view.PendingRestart, "shm")
-	}
-	if view.Status == workspace.StatusRunning && int64(len(e.record.Lease.List())) != e.record.Spec.Compute.GPUs {
-		view.PendingRestart = append(view.PendingRestart, "gpus")
+	if view.Status == workspace.StatusRunning {
+		view.PendingRestart = pendingRestart(e.record, e.observed)
 	}
 	view.StatusSince = m.statusSince(e, view.Status)
 	return view
+}
+
+// pendingRestart lists what was changed and acts from the next start on.
+func pendingRestart(record workspace.Record, observed *workspace.Observed) (fields []string) {
+	if !knowsLimits(observed) {
+		return nil
+	}
+	wanted, actual := record.Spec.Compute, observed.Compute
+	for _, one := range []struct {
+		field   string
+		differs bool
+	}{
+		{"shm", wanted.ShmMB != actual.ShmMB},
+		{"processes", wanted.Processes != actual.Processes},
+		{"gpus", wanted.GPUs != actual.GPUs},
+		{"container_size", observed.ContainerMB != 0 && observed.ContainerMB != record.Spec.Storage.ContainerMB},
+	} {
+		if one.differs {
+			fields = append(fields, one.field)
+		}
+	}
+	return fields
 }
 
 // statusSince says since when the status holds. It is derived from what is known wherever it can be, so that it

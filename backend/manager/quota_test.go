@@ -166,6 +166,13 @@ func TestManager_GPUsAreLeasedAndGivenBackOnce(t *testing.T) {
 	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("too many"), GPUs: ptr[int64](3)})
 	require.ErrorContains(t, err, "3 GPUs are more than the 2 allowed")
 
+	t.Log("leases that the records have lost are read from the containers")
+	l.stop()
+	require.NoError(t, l.store.DeleteRecord(t.Context(), third))
+	l.run()
+	l.reach(third, workspace.StatusRunning)
+	require.Equal(t, "GPU-a,GPU-b", l.get(third).Record.Lease.Devices)
+
 	t.Log("more of them come with the next start")
 	_, err = l.Update(t.Context(), caller, ada, third, manager.UpdateRequest{GPUs: ptr[int64](1)})
 	require.NoError(t, err)

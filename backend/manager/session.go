@@ -190,8 +190,10 @@ func (m *Manager) adoptUnknown(seen map[workspace.ID]*workspace.Observed, volume
 		}
 		spec := m.LimitsFor(observed.Owner, profileName).Complete(workspace.Spec{DisplayName: observed.DisplayName, Image: observed.Image, Profile: profileName})
 		spec.Compute.CPUs, spec.Compute.MemoryMB = observed.Compute.CPUs, observed.Compute.MemoryMB
+		spec.Compute.GPUs = observed.Compute.GPUs
 		record := workspace.Record{
-			ID: id, UID: observed.UID, Owner: observed.Owner, Spec: spec, Desired: workspace.DesiredRunning,
+			Lease: workspace.MakeLease(workspace.Lease{Devices: observed.Devices}.List(), observed.StartedAt),
+			ID:    id, UID: observed.UID, Owner: observed.Owner, Spec: spec, Desired: workspace.DesiredRunning,
 			Volume: observed.Volume, VolumeAdopted: madeFor[observed.Volume] != observed.UID, Attempt: observed.Attempt, Launched: observed.Attempt,
 			CreatedAt: observed.StartedAt, UpdatedAt: m.Now(), DesiredAt: observed.StartedAt,
 		}

@@ -160,6 +160,7 @@ type Observed struct {
 	ContainerMB int64
 	Compute     Compute
 	Volume      string
+	Devices     string // ids of the GPUs that it was given, as in Lease
 
 	StartedAt  time.Time
 	FinishedAt time.Time

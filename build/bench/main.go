@@ -29,6 +29,7 @@ type measurement struct {
 
 var measurements = []measurement{
 	{"start", measureStarts},
+	{"resize", measureResize},
 	{"crowd", measureCrowd},
 	{"idle", measureIdle},
 	{"list", measureList},

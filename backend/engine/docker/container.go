@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
@@ -155,9 +156,11 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
 		}
+		var devices []string
 		for _, request := range found.HostConfig.DeviceRequests {
-			observed.Compute.GPUs += int64(len(request.DeviceIDs))
+			devices = append(devices, request.DeviceIDs...)
 		}
+		observed.Compute.GPUs, observed.Devices = int64(len(devices)), workspace.MakeLease(devices, time.Time{}).Devices
 		if found.HostConfig.StorageOpt[sizeOption] != "" {
 			// The option itself may count the image as well.
 			observed.ContainerMB, _ = strconv.ParseInt(labels[labelContainerMB], 10, 64)

@@ -375,6 +375,14 @@ func (f *FakeEngine) storage(d workspace.Deployment) error {
 	return nil
 }
 
+func devicesOf(d workspace.Deployment) string {
+	var ids []string
+	for _, gpu := range d.GPUs {
+		ids = append(ids, gpu.ID)
+	}
+	return workspace.MakeLease(ids, time.Time{}).Devices
+}
+
 func (f *FakeEngine) create(d workspace.Deployment) (*workspace.Observed, error) {
 	image, here := f.images[d.Image]
 	if !here {
@@ -393,7 +401,7 @@ func (f *FakeEngine) create(d workspace.Deployment) (*workspace.Observed, error)
 		observed: workspace.Observed{
 			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: fmt.Sprintf("fake-%d", f.nextHandle), State: workspace.ContainerCreated,
-			Image: d.Image, ImageID: f.factsOf(d.Image).ID, Compute: d.Compute, Volume: d.Volume, Secret: fmt.Sprintf("secret-%d", f.nextHandle),
+			Image: d.Image, ImageID: f.factsOf(d.Image).ID, Compute: d.Compute, Volume: d.Volume, Devices: devicesOf(d), Secret: fmt.Sprintf("secret-%d", f.nextHandle),
 		},
 	}
 	f.containers[d.ID] = c
