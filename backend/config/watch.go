@@ -5,7 +5,10 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
+
+	"lab-workspace-manager/backend/filewatch"
 )
 
 // Watcher notices that the configuration file holds something else than before. It asks by polling, which works on every
@@ -18,8 +21,9 @@ type Watcher struct {
 	changed func(Loaded, error)
 	demand  chan struct{}
 
-	known content
-	last  look
+	folders Folders
+	known   content
+	last    look
 }
 
 // look is what the file was like, from outside, when it was read last.
@@ -31,7 +35,7 @@ type look struct {
 // NewWatcher makes a Watcher for who has loaded a configuration with these options. changed hears of every other content,
 // once: the new configuration, or the error that keeps it from being used. It is called by Run, one call after the other.
 func NewWatcher(options LoadOptions, loaded Loaded, changed func(Loaded, error)) *Watcher {
-	return &Watcher{options: options, changed: changed, demand: make(chan struct{}, 1), known: loaded.content}
+	return &Watcher{options: options, changed: changed, demand: make(chan struct{}, 1), folders: loaded.Folders, known: loaded.content}
 }
 
 // Reload asks for a look at the file now, as for SIGHUP. changed is called in any case, also with what is known already,
@@ -43,22 +47,34 @@ func (w *Watcher) Reload() {
 	}
 }
 
-// Run looks at the file at this interval until ctx ends. A changed file is read when it has rested for a moment, so that
-// one that is being written, or is missing while an editor renames its successor, is not taken for what was meant.
+// Run looks at the file whenever it may have changed, and at least at this interval, until ctx ends. A changed file is read
+// when it has rested for a moment, so that one that is being written, or is missing while an editor renames its successor,
+// is not taken for what was meant.
 func (w *Watcher) Run(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	hints := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() {
+		filewatch.Watch(ctx, w.file(), every, min(every, filewatch.Quickly), func() {
+			select {
+			case hints <- struct{}{}:
+			default: // it is going to be looked at
+			}
+		})
+	})
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.demand:
 			w.read(ctx, true)
-		case <-ticker.C:
+		case <-hints:
 			w.read(ctx, false)
 		}
 	}
 }
+
+func (w *Watcher) file() string { return cmp.Or(w.options.File, usualFile(w.folders)) }
 
 const (
 	restFor   = 100 * time.Millisecond // between two looks that must show the same
@@ -67,11 +83,7 @@ const (
 )
 
 func (w *Watcher) read(ctx context.Context, demanded bool) {
-	folders, err := w.options.folders()
-	if err != nil {
-		return // it worked once, and the environment of a process does not change
-	}
-	file := cmp.Or(w.options.File, usualFile(folders))
+	folders, file := w.folders, w.file() // the environment of a process does not change
 	if !demanded && w.last.stillTrue(file) {
 		return
 	}

@@ -19,21 +19,28 @@ type Use struct {
 
 // watchStats tells who looks what running workspaces use, until ctx ends.
 func (m *Manager) watchStats(ctx context.Context) {
-	before := map[string]workspace.Stats{}
-	ticker := time.NewTicker(statsEvery)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-		case <-m.board.watched: // the first has come: what it sees need not be two seconds old
+		case <-m.board.watched:
 		}
-		if !m.board.isWatched() {
-			clear(before)
-			continue
-		}
+		m.followStats(ctx)
+	}
+}
+
+// followStats looks again and again, as long as somebody watches.
+func (m *Manager) followStats(ctx context.Context) {
+	before := map[string]workspace.Stats{}
+	ticker := time.NewTicker(statsEvery)
+	defer ticker.Stop()
+	for m.board.isWatched() {
 		m.lookAtStats(ctx, before)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
 }
 

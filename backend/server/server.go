@@ -18,6 +18,7 @@ import (
 	"lab-workspace-manager/backend/api"
 	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/config"
+	"lab-workspace-manager/backend/filewatch"
 	"lab-workspace-manager/backend/manager"
 	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/workspace"
@@ -193,7 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 	running.Go(func() { s.Manager.Run(managing) })
 	running.Go(func() { s.followToken(managing) })
 	if s.watcher != nil {
-		running.Go(func() { s.watcher.Run(managing, reloadEvery) })
+		running.Go(func() { s.watcher.Run(managing, filewatch.Slowly) })
 	}
 
 	failed := make(chan error, 2)
@@ -215,42 +216,39 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
-// tokenPatience is how long a new token may be in its file before it counts.
-const tokenPatience = time.Second
-
 // followToken takes up a token that was rotated while we run, and ends everything that the old one had begun.
 func (s *Server) followToken(ctx context.Context) {
-	ticker := time.NewTicker(tokenPatience)
-	defer ticker.Stop()
 	var known os.FileInfo // none at first: whatever came since the token was read is noticed
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	look := func() {
 		now, err := os.Stat(s.tokenFile)
 		if err != nil || (known != nil && os.SameFile(known, now) && known.ModTime().Equal(now.ModTime())) {
-			continue
+			return
 		}
 		known = now
-		token, err := auth.OpenToken(s.tokenFile)
-		if err == nil && token == s.token {
-			continue
-		}
-		if err == nil && s.owner != nil {
-			err = s.owner.Rekey(token)
-		}
-		if err == nil {
-			err = s.proxy.Rekey([]byte(token))
-		}
-		if err != nil {
-			s.log.Error("the new token is not used", "error", err)
-			continue
-		}
-		s.token = token
-		s.log.Info("the token was rotated; sessions of the old one have ended")
+		s.takeToken()
 	}
+	look()
+	filewatch.Watch(ctx, s.tokenFile, filewatch.Slowly, filewatch.Quickly, look)
+}
+
+// takeToken puts the token in its file in the place of the present one.
+func (s *Server) takeToken() {
+	token, err := auth.OpenToken(s.tokenFile)
+	if err == nil && token == s.token {
+		return
+	}
+	if err == nil && s.owner != nil {
+		err = s.owner.Rekey(token)
+	}
+	if err == nil {
+		err = s.proxy.Rekey([]byte(token))
+	}
+	if err != nil {
+		s.log.Error("the new token is not used", "error", err)
+		return
+	}
+	s.token = token
+	s.log.Info("the token was rotated; sessions of the old one have ended")
 }
 
 func (s *Server) listeners() []*listener {

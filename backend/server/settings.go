@@ -11,9 +11,6 @@ import (
 	"lab-workspace-manager/backend/manager"
 )
 
-// reloadEvery is how often the configuration file is looked at.
-const reloadEvery = 400 * time.Millisecond
-
 // settingsOf is what of the configuration the manager needs.
 func settingsOf(c config.Config) manager.Settings {
 	catalog := make([]manager.CatalogImage, len(c.Images))
