@@ -7,7 +7,7 @@ import { ApiError } from '../src/api/client';
 import { createDesktopClient } from '../src/api/desktop';
 import { routes } from '../src/router';
 import { bind, FakeBackend } from './fakeBackend';
-import { host, step, workspace } from './samples';
+import { amount, host, quota, step, storage, workspace } from './samples';
 
 const home = '/users/ada0/workspace';
 let backend: FakeBackend;
@@ -72,12 +72,56 @@ describe('home', () => {
     expect(backend.calls).toEqual(['start ws-thesis']);
   });
 
-  test('sums up only what runs', async () => {
+  test('sums up what is used and held, of the quota or else of the machine', async () => {
     backend.workspaces = [workspace(), workspace({ id: 'b', display_name: 'b', status: 'stopped', actions: ['start'] })];
     await show();
     await screen.findByRole('listitem', { name: 'b' });
-    expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 held of 32 GB');
+    const total = (name: string) => screen.getByText(name, { selector: 'dt' }).parentElement;
+    expect(total('Memory')).toHaveTextContent('1.2 of 32 GB');
+    expect(total('Memory')).toHaveTextContent('Memory: 1.2 GB used, 4 GB held by limits, of the 32 GB of this machine.');
+    expect(screen.queryByText('GPUs', { selector: 'dt' })).not.toBeInTheDocument();
+    act(() => backend.emit({ seq: 2, type: 'use', use: [{ id: 'ws-thesis', cpus: 1.44, memory: 2_900 }] }));
+    act(() => backend.emit({ seq: 3, type: 'quota', quota: quota({ memory: amount({ used: 1, reserved: 4_000, quota: 8_000, unit: 'MB' }), gpus: amount({ quota: 1 }), waiting: 1 }) }));
+    await waitFor(() => expect(total('Memory')).toHaveTextContent('2.9 GB used, 4 GB held by limits, of your quota of 8 GB'));
+    expect(total('GPUs')).toHaveTextContent('0 of 1');
+    expect(total('Running')).toHaveTextContent('1 waits');
+    expect(row('thesis')).toHaveTextContent('1.4 of 2');
+    expect(row('thesis')).toHaveTextContent('2.9 of 4 GB');
     expect(screen.getByText('Running', { selector: 'dt' }).parentElement).toHaveTextContent('1 of 2');
+  });
+
+  test('says which place a queued one has and what would free one, and cancels it', async () => {
+    const reason = 'Your quota is 8 GB of memory: 8 GB are taken, and this needs 4 GB. Stop big-etl to free 4 GB.';
+    backend.workspaces = [workspace({ status: 'pending', phase: 'queued', position: 2, reason, actions: ['cancel', 'stop'] })];
+    const { user } = await show();
+    const queued = await screen.findByRole('listitem', { name: 'thesis' });
+    expect(queued).toHaveTextContent(/Queued\s*position 2/);
+    expect(queued).toHaveTextContent(reason);
+    expect(within(queued).queryByRole('progressbar')).not.toBeInTheDocument();
+    await user.click(within(queued).getByRole('button', { name: 'Cancel thesis' }));
+    expect(backend.calls).toEqual(['stop ws-thesis']);
+  });
+
+  test('counts down to the end of an unused one, and extends it', async () => {
+    const now = Date.now();
+    const at = (minutes: number): string => new Date(now + minutes * 60_000).toISOString();
+    backend.workspaces = [workspace({ idle_timeout: 3_600, idle: { in_use: false, since: at(-48), stops_at: at(12.5), reason: 'No kernel is busy.', kept_until: null } })];
+    const { user } = await show();
+    expect(await screen.findByRole('listitem', { name: 'thesis' })).toHaveTextContent(/stops in 12 min, unused since \d\d:\d\d/);
+    await user.click(screen.getByRole('button', { name: 'Extend thesis' }));
+    expect(backend.calls).toEqual(['extend ws-thesis 0']);
+  });
+
+  test('shows the disk of its limit and how old the number is; what was stopped says why', async () => {
+    const full = storage({ volume_used: 4_500, volume_measured_at: new Date(Date.now() - 180_000).toISOString() });
+    backend.workspaces = [
+      workspace({ storage: full }),
+      workspace({ id: 'b', display_name: 'b', status: 'stopped', reason_code: 'admin', reason: 'Stopped by the administrator eve: maintenance', actions: ['start'], storage: full }),
+    ];
+    await show();
+    expect(await screen.findByRole('listitem', { name: 'b' })).toHaveTextContent('Stopped by the administrator eve: maintenance');
+    expect(row('thesis')).toHaveTextContent('4.5 of 5 GB');
+    expect(within(row('b')).getByTitle(/^Its files, measured 3 min ago. The limit is watched/)).toBeInTheDocument();
   });
 
   test('follows events and says them aloud', async () => {
