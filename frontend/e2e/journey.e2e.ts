@@ -132,7 +132,7 @@ describe('the life of a workspace', () => {
     const container = execFileSync('docker', ['inspect', '-f', '{{.Id}}', made.id]).toString();
 
     await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
-    await page.getByLabel('Memory').fill('1');
+    await page.getByLabel('Memory', { exact: true }).fill('1');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Saved.').waitFor();
     await visitor.picture('settings');
@@ -210,7 +210,7 @@ describe('the life of a workspace', () => {
     const visitor = await visit();
     const { page } = visitor;
     await page.getByRole('button', { name: 'Change image typo' }).click();
-    const image = page.getByRole('combobox', { name: 'Image' });
+    const image = page.getByRole('combobox', { name: 'Image', exact: true });
     await expect.poll(() => image.evaluate((field) => field === document.activeElement)).toBe(true);
     await image.fill('lab-workspace-minimal:latest');
     await page.getByRole('button', { name: 'Save and start' }).click();
@@ -225,7 +225,7 @@ describe('the life of a workspace', () => {
     const visitor = await visit();
     const { page } = visitor;
     await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
-    const image = page.getByRole('combobox', { name: 'Image' });
+    const image = page.getByRole('combobox', { name: 'Image', exact: true });
     await image.fill('lab-e2e-no-such-image:1');
     await page.getByRole('button', { name: 'Save and restart' }).click();
     await page.getByText('It goes on with lab-workspace-minimal:latest.').first().waitFor();

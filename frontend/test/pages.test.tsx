@@ -249,6 +249,72 @@ describe('creating', () => {
   });
 });
 
+describe('before it is asked for', () => {
+  test('says that it fits and what is held afterwards', async () => {
+    backend.quota = quota({ memory: amount({ reserved: 4_000, quota: 8_000, unit: 'MB' }) });
+    await show(`${home}/new`);
+    expect(await screen.findByText('Fits.')).toBeInTheDocument();
+    expect(screen.getByText('Memory 6 of 8 GB')).toBeInTheDocument();
+  });
+
+  test('what waits is created without a tab, and its place is told before', async () => {
+    backend.verdict = { verdict: 'waits', position: 3, short: 'over your quota by 2 GB of memory', reason: 'Stop big-etl to free 4 GB.' };
+    const { user, router } = await show(`${home}/new`);
+    expect(await screen.findByText('Waits, position 3.')).toBeInTheDocument();
+    expect(screen.getByText(/Stop big-etl to free 4 GB/)).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: /^Create and wait/ }));
+    await waitFor(() => expect(router.state.location.pathname).toBe(home));
+  });
+
+  test('what is refused cannot be asked for, and says by how much', async () => {
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: 'Your quota is 4 GB of memory in all.' };
+    const { user } = await show(`${home}/new`);
+    expect(await screen.findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    const button = screen.getByRole('button', { name: /^Create and open/ });
+    expect(button).toBeDisabled();
+    expect(button).toHaveAccessibleDescription(/Your quota is 4 GB of memory in all/);
+    // Who asks for less need not wait for the next answer.
+    backend.verdict = { verdict: 'fits', position: 0, short: '', reason: '' };
+    await user.click(screen.getByRole('radio', { name: /^Small/ }));
+    expect(button).toBeEnabled();
+    expect(await screen.findByText('Fits.')).toBeInTheDocument();
+  });
+
+  test('says who holds each limit, and offers GPUs only where there are any', async () => {
+    const { user } = await show(`${home}/new`);
+    await user.click(await screen.findByText(/^More:/));
+    expect(screen.getByRole('heading', { name: 'Shared memory enforced' })).toBeInTheDocument();
+    expect(screen.getByRole('heading', { name: 'Container watched' })).toBeInTheDocument();
+    expect(screen.queryByRole('heading', { name: /GPUs/ })).not.toBeInTheDocument();
+  });
+
+  test('any image is looked at, and a wrong guess is corrected', async () => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    await user.click(await screen.findByRole('radio', { name: /^Another image/ }));
+    await user.type(screen.getByRole('textbox', { name: 'Name of the image' }), 'quay.io/a/b:1');
+    expect(await screen.findByText(/It exposes port 8888/)).toHaveTextContent('→ Jupyter docker-stacks');
+    expect(screen.getByText('Its files are in /home/jovyan/work.')).toBeInTheDocument();
+    await user.click(screen.getByRole('combobox', { name: 'Kind of image' }));
+    await user.click(await screen.findByRole('option', { name: /^Any web server/ }));
+    await user.type(screen.getByRole('spinbutton', { name: 'Port' }), '9000');
+    await user.click(screen.getByRole('button', { name: /^Create and/ }));
+    await waitFor(() => expect(create).toHaveBeenCalledWith(expect.objectContaining({ container_image: 'quay.io/a/b:1', profile: 'custom', port: 9_000 })));
+  });
+
+  test('a change of one that runs is asked about, too', async () => {
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: 'Your quota is 4 GB.' };
+    const { user } = await show(`${home}/ws-thesis/settings`);
+    const memory = await screen.findByRole('spinbutton', { name: 'Memory' });
+    await user.clear(memory);
+    await user.type(memory, '6');
+    expect(await screen.findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    await waitFor(() => expect(screen.getByRole('button', { name: 'Save' })).toBeDisabled());
+    await user.click(screen.getByRole('button', { name: 'Discard' })); // what is not saved waits for who comes back
+    expect(memory).toHaveValue(4);
+  });
+});
+
 describe('one workspace', () => {
   test('sends only what was changed, and says when it acts', async () => {
     const { user, client } = await show(`${home}/ws-thesis/settings`);

@@ -15,7 +15,7 @@ import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
 import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
-import { useActions } from '../actions/useActions';
+import { ExtendLink } from '../actions/ExtendLink';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
 import styles from './WorkspaceRow.module.css';
 
@@ -186,22 +186,6 @@ function RunningLine({ workspace, readOnly }: { workspace: Workspace; readOnly: 
         </>
       )}
     </div>
-  );
-}
-
-/** Asks for its idle timeout once more. */
-export function ExtendLink({ workspace }: { workspace: Workspace }) {
-  const actions = useActions();
-  const [busy, setBusy] = useState(false);
-  const extend = async (): Promise<void> => {
-    setBusy(true);
-    await actions.extend(workspace);
-    setBusy(false);
-  };
-  return (
-    <button type="button" className={styles.more} disabled={busy} aria-label={`Extend ${workspace.display_name}`} onClick={() => void extend()}>
-      Extend
-    </button>
   );
 }
 
