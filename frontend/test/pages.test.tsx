@@ -7,7 +7,7 @@ import { ApiError } from '../src/api/client';
 import { createDesktopClient } from '../src/api/desktop';
 import { routes } from '../src/router';
 import { bind, FakeBackend } from './fakeBackend';
-import { amount, host, quota, step, storage, workspace } from './samples';
+import { amount, host, overview, quota, step, storage, workspace } from './samples';
 
 const home = '/users/ada0/workspace';
 let backend: FakeBackend;
@@ -312,6 +312,83 @@ describe('before it is asked for', () => {
     await waitFor(() => expect(screen.getByRole('button', { name: 'Save' })).toBeDisabled());
     await user.click(screen.getByRole('button', { name: 'Discard' })); // what is not saved waits for who comes back
     expect(memory).toHaveValue(4);
+  });
+});
+
+describe('administration', () => {
+  test('is offered to administrators only', async () => {
+    await show();
+    await screen.findByRole('listitem', { name: 'thesis' });
+    expect(screen.queryByRole('link', { name: 'Admin' })).not.toBeInTheDocument();
+  });
+
+  test('refuses everybody else', async () => {
+    const { user, router } = await show('/admin');
+    expect(await screen.findByRole('alert')).toHaveTextContent('Only an administrator may do this.');
+    await user.click(screen.getByRole('button', { name: 'Show mine' }));
+    expect(router.state.location.pathname).toBe(home);
+  });
+
+  test('shows who has what, and stops with a reason', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const { user } = await show();
+    await user.click(await screen.findByRole('link', { name: 'Admin' }));
+    const users = await screen.findByRole('table', { name: 'Users' });
+    expect(within(users).getByRole('row', { name: /^bob students/ })).toHaveTextContent('4 of 8 GB');
+    expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 GB held by limits, of the 16 GB of this machine.');
+    expect(screen.queryByRole('heading', { name: 'GPUs' })).not.toBeInTheDocument();
+    expect(await screen.findByText(/stopped mining of bob/)).toBeInTheDocument();
+
+    await user.click(screen.getByRole('button', { name: 'Stop mining of bob' }));
+    const reason = screen.getByRole('textbox', { name: 'Reason for bob' });
+    expect(reason).toHaveFocus();
+    await user.type(reason, 'maintenance{Enter}');
+    await waitFor(() => expect(backend.calls).toEqual(['admin stop ws-bob: maintenance']));
+    await waitFor(() => expect(reason).not.toBeInTheDocument());
+  });
+
+  test('resizes what is asked about before', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    backend.overview = overview({ workspaces: [workspace({ display_name: 'mining' })] });
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: '' };
+    const { user } = await show('/admin');
+    await user.click(await screen.findByRole('button', { name: 'Resize mining of ada0' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Resize mining of ada0' });
+    const memory = within(dialog).getByRole('spinbutton', { name: 'Memory' });
+    await user.clear(memory);
+    await user.type(memory, '6');
+    expect(await within(dialog).findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    expect(within(dialog).getByRole('button', { name: 'Resize' })).toBeDisabled();
+    backend.verdict = { verdict: 'fits', position: 0, short: '', reason: '' };
+    await user.clear(memory);
+    await user.type(memory, '3');
+    expect(await within(dialog).findByText('Fits.')).toBeInTheDocument();
+    await user.click(within(dialog).getByRole('button', { name: 'Resize' }));
+    await waitFor(() => expect(backend.calls).toContain('admin resize ws-thesis {"compute":{"memory":3000}}'));
+  });
+
+  test('lists what somebody has set first, and finds the rest', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const { user } = await show('/admin');
+    const table = await screen.findByRole('table', { name: 'Configuration in force' });
+    expect(table).toHaveTextContent('quota.user.running 3config.toml:4');
+    expect(table).not.toHaveTextContent('limits.cpus.max');
+    await user.type(screen.getByRole('searchbox', { name: 'Filter settings' }), 'cpus');
+    expect(table).toHaveTextContent('limits.cpus.max 4default');
+  });
+
+  test('a mistake in the configuration stays in sight; what changed can be put away', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const loaded_at = new Date().toISOString();
+    const changes = [{ key: 'quota.user.running', before: '3', after: '6', live: true }, { key: 'server.listen', before: 'a', after: 'b', live: false }];
+    backend.host = host({ config: { file: 'config.toml', problem: 'limits.cpus.max is "four".', loaded_at, changes } });
+    const { user } = await show();
+    expect(await screen.findByRole('alert')).toHaveTextContent('The configuration file has a mistake; the earlier one stays in force: limits.cpus.max is "four".');
+    const calm = screen.getByText('2 settings changed:').closest('[role=status]');
+    expect(calm).toHaveTextContent('quota.user.running 3 → 6; server.listen a → b (after the next start).');
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    expect(calm).not.toBeInTheDocument();
+    expect(screen.getByRole('alert')).toBeInTheDocument();
   });
 });
 

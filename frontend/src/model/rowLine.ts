@@ -80,3 +80,8 @@ export function wasStoppedForAReason(workspace: Pick<Workspace, 'status' | 'reas
 export function queueText(workspace: Pick<Workspace, 'position'>): string {
   return workspace.position > 0 ? `position ${workspace.position}` : 'waits for its turn';
 }
+
+/** What stands in a row as a sentence of its own. */
+export function sentenceOf(text: string): string {
+  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
+}

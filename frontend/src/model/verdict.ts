@@ -1,5 +1,6 @@
 // What the server says would become of a request, in words.
 import type { Check } from '../api/types';
+import { sentenceOf } from './rowLine';
 
 export interface Verdict {
   tone: 'fits' | 'waits' | 'refused';
@@ -12,12 +13,8 @@ export function verdictOf(check: Check): Verdict {
     case 'fits':
       return { tone: 'fits', head: 'Fits.', reason: check.reason };
     case 'waits':
-      return { tone: 'waits', head: check.position > 0 ? `Waits, position ${check.position}.` : 'Waits.', reason: check.reason === '' ? sentence(check.short) : check.reason };
+      return { tone: 'waits', head: check.position > 0 ? `Waits, position ${check.position}.` : 'Waits.', reason: check.reason === '' ? sentenceOf(check.short) : check.reason };
     case 'refused':
-      return { tone: 'refused', head: check.short === '' ? 'Not possible.' : sentence(check.short), reason: check.reason };
+      return { tone: 'refused', head: check.short === '' ? 'Not possible.' : sentenceOf(check.short), reason: check.reason };
   }
-}
-
-function sentence(text: string): string {
-  return text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/\.$/, '')}.`;
 }

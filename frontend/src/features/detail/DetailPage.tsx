@@ -13,7 +13,7 @@ import { Ago, Since } from '../../components/Time';
 import { useKeys } from '../../components/useKeys';
 import { WithWorkspace } from '../../components/WithWorkspace';
 import { useNow } from '../../components/useNow';
-import { queueText, rowLine } from '../../model/rowLine';
+import { queueText, rowLine, sentenceOf } from '../../model/rowLine';
 import { lookOf } from '../../model/state';
 import { pathTo, type DetailTab } from '../../paths';
 import { NextButton } from '../actions/NextButton';
@@ -76,7 +76,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
       {workspace.update_available !== '' && <p className={styles.reason}>{workspace.update_available}</p>}
       {workspace.reason !== '' && workspace.status !== 'terminating' && (
         <p className={styles.reason}>
-          {workspace.phase === 'queued' && `${upperFirst(queueText(workspace))}. `}
+          {workspace.phase === 'queued' && `${sentenceOf(queueText(workspace))} `}
           {workspace.reason}
           {workspace.status === 'pending' && (
             <>
@@ -106,13 +106,9 @@ function RunningReason({ workspace, readOnly }: { workspace: Workspace; readOnly
   if (line.kind === 'since') return null;
   return (
     <p className={styles.reason} data-warn={line.warn}>
-      {upperFirst(line.text)}. {line.title} {line.extend && !readOnly && <ExtendLink workspace={workspace} />}
+      {sentenceOf(line.text)} {line.title} {line.extend && !readOnly && <ExtendLink workspace={workspace} />}
     </p>
   );
-}
-
-function upperFirst(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1).replace(/\.$/, '');
 }
 
 function HeadButtons({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {

@@ -2,11 +2,10 @@ import { useQuery } from '@tanstack/react-query';
 import { queries } from '../../api/cache';
 import { useClient } from '../../api/context';
 import type { Host, Workspace } from '../../api/types';
-import { Meter } from '../../components/Meter';
+import { Total, Totals as Bars } from '../../components/Total';
 import { barOf, showsGpus, totalUse, type Bar } from '../../model/amounts';
 import { formatNumber } from '../../model/format';
 import { holdsResources } from '../../model/state';
-import styles from './Totals.module.css';
 
 /** What is used, what limits hold, and what may be had in all. */
 export function Totals({ workspaces, host }: { workspaces: Workspace[]; host: Host | undefined }) {
@@ -16,7 +15,7 @@ export function Totals({ workspaces, host }: { workspaces: Workspace[]; host: Ho
   const unknown = host?.reachable === false;
   const running = workspaces.filter(holdsResources).length;
   return (
-    <dl className={styles.totals}>
+    <Bars>
       <Total name="Running" bar={runningBar(running, workspaces.length, quota?.running.quota ?? null, quota?.waiting ?? 0)} unknown={unknown} solid />
       {quota !== undefined && (
         <>
@@ -26,7 +25,7 @@ export function Totals({ workspaces, host }: { workspaces: Workspace[]; host: Ho
           {showsGpus(quota, host?.gpus ?? 0) && <Total name="GPUs" bar={barOf('GPUs', quota.gpus)} unknown={unknown} solid />}
         </>
       )}
-    </dl>
+    </Bars>
   );
 }
 
@@ -43,21 +42,4 @@ function runningBar(running: number, all: number, quota: number | null, waiting:
     warn: false,
     sentence: `${formatNumber(running)} ${whose} run${waiting > 0 ? `; ${formatNumber(waiting)} wait for their turn` : ''}.`,
   };
-}
-
-function Total({ name, bar, unknown, solid = false }: { name: string; bar: Bar; unknown: boolean; solid?: boolean }) {
-  const shares = solid ? { used: bar.usedShare ?? bar.heldShare ?? 0 } : { ...(bar.usedShare === undefined ? {} : { used: bar.usedShare }), ...(bar.heldShare === undefined ? {} : { held: bar.heldShare }) };
-  return (
-    <div className={styles.total} title={unknown ? undefined : bar.sentence}>
-      <dt className="small dim">{name}</dt>
-      <dd>
-        <span aria-hidden="true">
-          <b>{unknown ? '–' : bar.value}</b> <span className="dim">{bar.rest}</span>
-          {bar.held !== '' && !unknown && <span className={`small ${styles.held}`}>{bar.held}</span>}
-        </span>
-        <span className="spoken">{unknown ? 'not known' : bar.sentence}</span>
-        <div className={styles.meter}>{bar.rest.startsWith('of') && <Meter {...shares} tone={bar.warn && !solid ? 'warn' : 'use'} />}</div>
-      </dd>
-    </div>
-  );
 }

@@ -129,10 +129,10 @@ function DiskCell({ workspace }: { workspace: Workspace }) {
   return (
     <div className={`numbers ${styles.resource}`} data-held title={title.join(' ').trim()}>
       <span>
-        <span className={styles.label}>Disk </span>
+        <span className={styles.label}>{disk.what === 'files' ? 'Disk' : 'Container'} </span>
         {value} <span className="dim">{rest}</span>
-        {disk.what === 'container' && <span className="dim"> container</span>}
       </span>
+      {disk.what === 'container' && <span className={`small dim ${styles.apart}`}>container</span>}
       <div className={styles.meter}>
         <Meter used={share} tone={share >= nearlyFull ? 'warn' : 'use'} />
       </div>
@@ -160,7 +160,7 @@ function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: bo
         <>
           <StateMark look={look} />
           <div className="small dim">
-            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && workspace.reason}
+            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && sentence(workspace.reason)}
             {workspace.status === 'stopped' && (
               <>
                 {workspace.reason !== '' && ' '}
@@ -171,6 +171,11 @@ function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: bo
         </>
       );
   }
+}
+
+/** A reason that ends with somebody's own words has no end of its own. */
+function sentence(reason: string): string {
+  return reason === '' || /[.!?]$/.test(reason) ? reason : `${reason}.`;
 }
 
 function RunningLine({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {

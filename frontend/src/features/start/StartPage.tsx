@@ -7,7 +7,7 @@ import { useReadOnly } from '../../components/Banner';
 import { Initials } from '../../components/Initials';
 import { StateMark } from '../../components/StateMark';
 import { WithWorkspace } from '../../components/WithWorkspace';
-import { queueText } from '../../model/rowLine';
+import { queueText, sentenceOf } from '../../model/rowLine';
 import { lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
@@ -49,7 +49,7 @@ function Start({ workspace }: { workspace: Workspace }) {
         <div className={`card ${styles.calm}`} role="status">
           <StateMark look={lookOf(workspace)} />
           <span className="dim">
-            {queueText(workspace)}. {workspace.reason}
+            {sentenceOf(queueText(workspace))} {workspace.reason}
           </span>
         </div>
       )}
