@@ -133,7 +133,7 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
       <div className={styles.foot}>
         {update !== undefined && (update.compute !== undefined || update.storage !== undefined || checked.error !== undefined) && (
           <div className={styles.verdict}>
-            <VerdictBox id={verdictId} checked={checked}>
+            <VerdictBox id={verdictId} checked={checked} {...(workspace.status === 'running' ? {} : { about: 'At its next start:' })}>
               {checked.check?.verdict === 'fits' && workspace.status !== 'running' && ' It acts from the next start on.'}
             </VerdictBox>
           </div>
