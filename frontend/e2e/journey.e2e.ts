@@ -132,7 +132,7 @@ describe('the life of a workspace', () => {
     const container = execFileSync('docker', ['inspect', '-f', '{{.Id}}', made.id]).toString();
 
     await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
-    await page.getByLabel('Memory').fill('1');
+    await page.getByLabel('Memory', { exact: true }).fill('1');
     await page.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Saved.').waitFor();
     await visitor.picture('settings');
@@ -210,7 +210,7 @@ describe('the life of a workspace', () => {
     const visitor = await visit();
     const { page } = visitor;
     await page.getByRole('button', { name: 'Change image typo' }).click();
-    const image = page.getByRole('combobox', { name: 'Image' });
+    const image = page.getByRole('combobox', { name: 'Image', exact: true });
     await expect.poll(() => image.evaluate((field) => field === document.activeElement)).toBe(true);
     await image.fill('lab-workspace-minimal:latest');
     await page.getByRole('button', { name: 'Save and start' }).click();
@@ -225,7 +225,7 @@ describe('the life of a workspace', () => {
     const visitor = await visit();
     const { page } = visitor;
     await page.goto(`${program.page}#/users/${made.owner}/workspace/${made.id}/settings`);
-    const image = page.getByRole('combobox', { name: 'Image' });
+    const image = page.getByRole('combobox', { name: 'Image', exact: true });
     await image.fill('lab-e2e-no-such-image:1');
     await page.getByRole('button', { name: 'Save and restart' }).click();
     await page.getByText('It goes on with lab-workspace-minimal:latest.').first().waitFor();
@@ -272,6 +272,58 @@ describe('the life of a workspace', () => {
       const left = execFileSync('docker', ['ps', '-aq', '--filter', `name=^${made.id}$`]).toString();
       return Promise.resolve(left === '');
     });
+    await visitor.leave();
+  });
+});
+
+describe('quotas', () => {
+  let bounded: Program;
+
+  beforeAll(async () => {
+    bounded = await Program.start('[quota.user]\nrunning = 1\non_exceed = "queue"\n');
+  });
+  afterAll(async () => {
+    await bounded.end();
+  });
+
+  test('what is too much waits for its turn, says for what, and starts by itself; an administrator stops with a reason', async () => {
+    const first = await bounded.create({ display_name: 'first' });
+    await bounded.reach('first', 'running');
+    const visitor = await Visitor.come(browser, `${bounded.page}?ct_token=${bounded.token}`);
+    const { page } = visitor;
+    await page.getByText('1 of 1', { exact: true }).waitFor();
+
+    // Told before it is asked for; nothing is opened for what only waits.
+    await page.getByRole('button', { name: /^New workspace/ }).click();
+    await page.getByRole('textbox', { name: 'Name' }).fill('second');
+    await page.getByText('Waits, position 1.').waitFor();
+    await visitor.picture('create-waits');
+    await page.getByRole('button', { name: /^Create and wait/ }).click();
+    const second = page.getByRole('listitem', { name: 'second' });
+    await second.getByText('Queued').waitFor();
+    await second.getByText('position 1').waitFor();
+    await second.getByText(/Stop first/).waitFor();
+    await visitor.picture('queued');
+    expect(visitor.context.pages()).toHaveLength(1);
+
+    // It can be called off, and takes its place again.
+    await second.getByRole('button', { name: 'Cancel second' }).click();
+    await second.getByText('Stopped').waitFor();
+    await second.getByRole('button', { name: 'Start second' }).click();
+    await second.getByText('Queued').waitFor();
+    await page.getByRole('button', { name: 'More for first' }).click();
+    await page.getByRole('menuitem', { name: 'Stop', exact: true }).click();
+    await second.getByText('Running').waitFor();
+
+    await page.goto(`${bounded.page}#/admin`);
+    await page.getByRole('table', { name: 'Users' }).getByRole('row', { name: new RegExp(`^${first.owner}`) }).getByText('1 of 1').waitFor();
+    await visitor.picture('admin');
+    await page.getByRole('button', { name: /^Stop second of/ }).click();
+    await page.getByRole('textbox', { name: /^Reason for/ }).fill('maintenance');
+    await page.keyboard.press('Enter');
+    await page.getByText(/stopped second of/).waitFor();
+    await page.goto(bounded.page);
+    await second.getByText(/^Stopped by the administrator .*: maintenance/).waitFor();
     await visitor.leave();
   });
 });
@@ -334,8 +386,8 @@ describe('the pages', () => {
     const made = await program.reach('a workspace whose name is rather long, as people like them to be, up to the last letter', 'running');
     for (const [width, colorScheme] of [[360, 'light'], [360, 'dark'], [720, 'light'], [1280, 'dark'], [1920, 'light']] as const) {
       const visitor = await visit({ viewport: { width, height: 800 }, colorScheme });
-      for (const [name, route] of [['home', ''], ['create', '/new'], ['detail', `/${made.id}`], ['logs', `/${made.id}/logs`], ['settings', `/${made.id}/settings`]] as const) {
-        await visitor.page.goto(`${program.page}#/users/${made.owner}/workspace${route}`);
+      for (const [name, route] of [['home', ''], ['create', '/new'], ['detail', `/${made.id}`], ['logs', `/${made.id}/logs`], ['settings', `/${made.id}/settings`], ['admin', '']] as const) {
+        await visitor.page.goto(name === 'admin' ? `${program.page}#/admin` : `${program.page}#/users/${made.owner}/workspace${route}`);
         await visitor.page.getByRole('heading').first().waitFor();
         await visitor.expectNoSidewaysScroll();
         await visitor.picture(`${name}-${width}-${colorScheme}`);

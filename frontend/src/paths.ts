@@ -9,5 +9,6 @@ export const pathTo = {
   start: (user: string, id: string) => `/users/${part(user)}/workspace/${part(id)}/start`,
   detail: (user: string, id: string, tab: DetailTab = 'overview') =>
     `/users/${part(user)}/workspace/${part(id)}${tab === 'overview' ? '' : `/${tab}`}`,
+  admin: () => '/admin',
   volumes: (user: string) => `/users/${part(user)}/volumes`,
 };

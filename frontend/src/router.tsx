@@ -2,6 +2,7 @@ import { createHashRouter, Navigate, type RouteObject } from 'react-router';
 import { Session } from './components/Session';
 import { Trouble } from './components/Trouble';
 import { useUser } from './components/user';
+import { AdminPage } from './features/admin/AdminPage';
 import { CreatePage } from './features/create/CreatePage';
 import { DetailPage } from './features/detail/DetailPage';
 import { HomePage } from './features/home/HomePage';
@@ -33,6 +34,7 @@ export const routes: RouteObject[] = [
       { path: '/users/:userId/workspace/:id/start', Component: StartPage },
       { path: '/users/:userId/workspace/:id/:tab?', Component: DetailPage },
       { path: '/users/:userId/volumes', Component: VolumesPage },
+      { path: '/admin', Component: AdminPage },
       { path: '*', Component: ToHome },
     ],
   },

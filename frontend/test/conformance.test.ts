@@ -52,7 +52,7 @@ describe.each(kinds)('the %s client', (kind, setUp) => {
   test('says what it is', () => expect(client.kind).toBe(kind));
 
   test('asks for everything there is to know', async () => {
-    expect(await client.me()).toEqual({ id: 'ada0' });
+    expect(await client.me()).toEqual({ id: 'ada0', admin: false });
     expect((await client.config()).display_name_default).toBe('Default Workspace');
     expect((await client.host()).reachable).toBe(true);
     expect((await client.images())[0]?.name).toBe('JupyterLab');
@@ -61,6 +61,34 @@ describe.each(kinds)('the %s client', (kind, setUp) => {
     expect((await client.volumes())[0]?.name).toBe('ws-old-vol');
     expect((await client.usage('ws-thesis')).files).toBe(12);
     expect((await client.volumeUsage('ws-old-vol')).bytes).toBe(3_200);
+  });
+
+  test('asks what may be had, and what would fit', async () => {
+    expect((await client.quota()).memory.reserved).toBe(4_000);
+    expect((await client.limits('jupyter')).memory.max).toBe(8_000);
+    expect((await client.profiles()).map((one) => one.name)).toEqual(['jupyter-docker-stacks', 'custom']);
+    expect((await client.detectImage('quay.io/a/b:1 &c')).why).toContain('8888');
+    expect((await client.check({ display_name: 'x' }, new AbortController().signal)).verdict).toBe('fits');
+    backend.verdict = { verdict: 'waits', position: 3, short: 'over your quota by 2 GB of memory', reason: 'Your quota is 4 GB.' };
+    expect(await client.checkUpdate('ws-thesis', { compute: { memory: 6_000 } })).toEqual(backend.verdict);
+    expect(backend.calls).toEqual(['check x', 'check ws-thesis']);
+  });
+
+  test('keeps one from being stopped', async () => {
+    expect((await client.extend('ws-thesis')).idle?.kept_until).toBe('2026-11-12T17:00:00Z');
+    await client.extend('ws-thesis', 600);
+    expect(backend.calls).toEqual(['extend ws-thesis 0', 'extend ws-thesis 600']);
+  });
+
+  test('lets administrators do what they may, and nobody else', async () => {
+    expect(await refusalOf(client.adminOverview())).toMatchObject({ code: 'forbidden', detail: 'Only an administrator may do this.' });
+    backend.me = { id: 'ada0', admin: true };
+    expect((await client.adminOverview()).users[0]?.user).toBe('bob');
+    expect((await client.adminAudit())[0]?.detail).toBe('maintenance');
+    expect((await client.adminConfig())[1]?.origin).toBe('config.toml:4');
+    await client.adminStop('ws-bob', 'maintenance');
+    expect((await client.adminResize('ws-bob', { compute: { memory: 2_000 } })).display_name).toBe('mining');
+    expect(backend.calls).toEqual(['admin stop ws-bob: maintenance', 'admin resize ws-bob {"compute":{"memory":2000}}']);
   });
 
   test('changes workspaces', async () => {
@@ -133,6 +161,17 @@ describe.each(kinds)('the %s client', (kind, setUp) => {
 });
 
 describe('only over HTTP', () => {
+  test('asks about a workspace of somebody else by its owner, and a question can be called off', async () => {
+    const server = await serve(new FakeBackend());
+    const client = createHttpClient(server.base);
+    expect(await refusalOf(client.checkUpdate('ws-bob', {}, { owner: 'bob' }))).toMatchObject({ status: 404 });
+    const asked = new AbortController();
+    const answer = client.check({ display_name: 'x' }, asked.signal);
+    asked.abort();
+    await expect(answer).rejects.toMatchObject({ name: 'AbortError' });
+    await server.stop();
+  });
+
   test('connects again and gets a new snapshot after the connection was lost', async () => {
     const backend = new FakeBackend();
     const server = await serve(backend);

@@ -3,8 +3,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { DesktopApp, DesktopRuntime } from '../src/api/desktop';
-import type { Config, LabEvent, Workspace, WorkspaceInput, WorkspaceUpdate } from '../src/api/types';
-import { host, image, volume, workspace } from './samples';
+import type { AuditEntry, Check, Config, LabEvent, Overview, Profile, Proposal, Setting, User, Workspace, WorkspaceInput, WorkspaceUpdate } from '../src/api/types';
+import { host, image, overview, quota, volume, workspace } from './samples';
 
 class Refusal extends Error {
   constructor(readonly status: number, readonly code: string, readonly detail: string, readonly hint = '') {
@@ -18,13 +18,29 @@ export class FakeBackend {
   workspaces: Workspace[] = [workspace()];
   volumes = [volume()];
   calls: string[] = [];
+  me: User = { id: 'ada0', admin: false };
+  host = host();
+  quota = quota();
+  overview: Overview = overview();
+  audit: AuditEntry[] = [{ at: '2026-11-12T10:00:00Z', admin: 'ada0', action: 'stop', user: 'bob', id: 'ws-bob', workspace: 'mining', detail: 'maintenance' }];
+  settings: Setting[] = [
+    { key: 'limits.cpus.max', value: '4', origin: 'default' },
+    { key: 'quota.user.running', value: '3', origin: 'config.toml:4' },
+  ];
+  profiles: Profile[] = [
+    { name: 'jupyter-docker-stacks', title: 'Jupyter docker-stacks', port: 8888, note: 'Its files are in /home/jovyan/work.' },
+    { name: 'custom', title: 'Any web server', port: 8080, note: '' },
+  ];
+  proposal: Proposal = { profile: 'jupyter-docker-stacks', port: 0, why: 'It exposes port 8888 and starts start-notebook.py.', sure: true };
+  /** What becomes of anything that is asked for. */
+  verdict: Check = { verdict: 'fits', position: 0, short: '', reason: '' };
   rendered: unknown[] = [];
   readonly #followers = new Set<(event: LabEvent) => void>();
   readonly logFollowers = new Set<{ write: (text: string) => void; end: () => void }>();
 
   follow(send: (event: LabEvent) => void): () => void {
     this.#followers.add(send);
-    send({ seq: 1, type: 'snapshot', workspaces: this.workspaces, volumes: this.volumes, host: host() });
+    send({ seq: 1, type: 'snapshot', workspaces: this.workspaces, volumes: this.volumes, host: this.host, quota: this.quota });
     return () => this.#followers.delete(send);
   }
 
@@ -70,6 +86,33 @@ export class FakeBackend {
     this.workspaces = this.workspaces.filter((one) => one.id !== id);
   }
 
+  check(what: string): Check {
+    this.calls.push(`check ${what}`);
+    return this.verdict;
+  }
+
+  extend(id: string, seconds: number): Workspace {
+    const kept = { ...this.find(id), idle: { in_use: false, since: null, stops_at: null, reason: '', kept_until: '2026-11-12T17:00:00Z' } };
+    this.calls.push(`extend ${id} ${seconds}`);
+    return kept;
+  }
+
+  adminStop(id: string, reason: string): void {
+    this.onlyAdmins();
+    this.calls.push(`admin stop ${id}: ${reason}`);
+  }
+
+  adminResize(id: string, update: WorkspaceUpdate): Workspace {
+    this.onlyAdmins();
+    this.calls.push(`admin resize ${id} ${JSON.stringify(update)}`);
+    return this.overview.workspaces[0] as Workspace;
+  }
+
+  onlyAdmins<T>(value?: T): T {
+    if (!this.me.admin) throw new Refusal(403, 'forbidden', 'Only an administrator may do this.');
+    return value as T;
+  }
+
   usage(): typeof usage {
     return usage;
   }
@@ -113,13 +156,28 @@ async function answer(backend: FakeBackend, token: string, request: http.Incomin
   const path = decodeURIComponent(pathname.replace('/prefix/api/', ''));
   const [, id = '', verb = ''] = /^users\/ada0\/workspace\/([^:]+)(?::(\w+))?$/.exec(path) ?? [];
   const [, volumeName = '', volumeVerb = ''] = /^users\/ada0\/volumes\/([^:]+)(?::(\w+))?$/.exec(path) ?? [];
+  const [, adminId = ''] = /^admin\/workspaces\/([^:]+)/.exec(path) ?? [];
   try {
     if (path === 'login') {
       if (((await body()) as { token?: string }).token !== token) throw new Refusal(401, 'unauthenticated', 'That is not the token.');
       done();
-    } else if (path === 'users/me') json({ id: 'ada0' });
+    } else if (path === 'users/me') json(backend.me);
     else if (path === 'config') json(config);
-    else if (path === 'host') json(host());
+    else if (path === 'host') json(backend.host);
+    else if (path === 'quota') json(backend.quota);
+    else if (path === 'limits') json(backend.host.limits);
+    else if (path === 'profiles') json(backend.profiles);
+    else if (path === 'images:detect') json(backend.proposal);
+    else if (path === 'admin/overview') json(backend.onlyAdmins(backend.overview));
+    else if (path === 'admin/audit') json(backend.onlyAdmins(backend.audit));
+    else if (path === 'admin/config') json(backend.onlyAdmins(backend.settings));
+    else if (adminId !== '' && request.method === 'PATCH') json(backend.adminResize(adminId, (await body()) as WorkspaceUpdate));
+    else if (adminId !== '') {
+      backend.adminStop(adminId, ((await body()) as { reason: string }).reason);
+      done();
+    } else if (path === 'users/ada0/workspace:check') json(backend.check(((await body()) as WorkspaceInput).display_name ?? ''));
+    else if (verb === 'check') json(backend.check(id));
+    else if (verb === 'extend') json(backend.extend(id, ((await body()) as { seconds?: number }).seconds ?? 0));
     else if (path === 'images') json([image()]);
     else if (path === 'users/ada0/workspace') json(request.method === 'POST' ? backend.create((await body()) as WorkspaceInput) : backend.workspaces);
     else if (path === 'users/ada0/volumes') json(backend.volumes);
@@ -167,10 +225,22 @@ export function bind(backend: FakeBackend): { app: DesktopApp; runtime: DesktopR
     });
   const streamOf = new Map<string, { write: (text: string) => void; end: () => void }>();
   const app: DesktopApp = {
-    Me: () => bound(() => ({ id: 'ada0' })),
+    Me: () => bound(() => backend.me),
     Config: () => bound(() => config),
-    Host: () => bound(() => host()),
+    Host: () => bound(() => backend.host),
     Images: () => bound(() => [image()]),
+    Quota: () => bound(() => backend.quota),
+    Limits: () => bound(() => backend.host.limits),
+    Profiles: () => bound(() => backend.profiles),
+    DetectImage: () => bound(() => backend.proposal),
+    Check: (input) => bound(() => backend.check(input.display_name ?? '')),
+    CheckUpdate: (id) => bound(() => backend.check(id)),
+    Extend: (id, seconds) => bound(() => backend.extend(id, seconds)),
+    AdminOverview: () => bound(() => backend.onlyAdmins(backend.overview)),
+    AdminAudit: () => bound(() => backend.onlyAdmins(backend.audit)),
+    AdminConfig: () => bound(() => backend.onlyAdmins(backend.settings)),
+    AdminStop: (id, reason) => bound(() => backend.adminStop(id, reason)),
+    AdminResize: (id, update) => bound(() => backend.adminResize(id, update)),
     List: () => bound(() => backend.workspaces),
     Get: (id) => bound(() => backend.find(id)),
     Create: (input) => bound(() => backend.create(input)),

@@ -7,7 +7,7 @@ import { ApiError } from '../src/api/client';
 import { createDesktopClient } from '../src/api/desktop';
 import { routes } from '../src/router';
 import { bind, FakeBackend } from './fakeBackend';
-import { host, step, workspace } from './samples';
+import { amount, host, overview, quota, step, storage, workspace } from './samples';
 
 const home = '/users/ada0/workspace';
 let backend: FakeBackend;
@@ -72,12 +72,56 @@ describe('home', () => {
     expect(backend.calls).toEqual(['start ws-thesis']);
   });
 
-  test('sums up only what runs', async () => {
+  test('sums up what is used and held, of the quota or else of the machine', async () => {
     backend.workspaces = [workspace(), workspace({ id: 'b', display_name: 'b', status: 'stopped', actions: ['start'] })];
     await show();
     await screen.findByRole('listitem', { name: 'b' });
-    expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 held of 32 GB');
+    const total = (name: string) => screen.getByText(name, { selector: 'dt' }).parentElement;
+    expect(total('Memory')).toHaveTextContent('1.2 of 32 GB');
+    expect(total('Memory')).toHaveTextContent('Memory: 1.2 GB used, 4 GB held by limits, of the 32 GB of this machine.');
+    expect(screen.queryByText('GPUs', { selector: 'dt' })).not.toBeInTheDocument();
+    act(() => backend.emit({ seq: 2, type: 'use', use: [{ id: 'ws-thesis', cpus: 1.44, memory: 2_900 }] }));
+    act(() => backend.emit({ seq: 3, type: 'quota', quota: quota({ memory: amount({ used: 1, reserved: 4_000, quota: 8_000, unit: 'MB' }), gpus: amount({ quota: 1 }), waiting: 1 }) }));
+    await waitFor(() => expect(total('Memory')).toHaveTextContent('2.9 GB used, 4 GB held by limits, of your quota of 8 GB'));
+    expect(total('GPUs')).toHaveTextContent('0 of 1');
+    expect(total('Running')).toHaveTextContent('1 waits');
+    expect(row('thesis')).toHaveTextContent('1.4 of 2');
+    expect(row('thesis')).toHaveTextContent('2.9 of 4 GB');
     expect(screen.getByText('Running', { selector: 'dt' }).parentElement).toHaveTextContent('1 of 2');
+  });
+
+  test('says which place a queued one has and what would free one, and cancels it', async () => {
+    const reason = 'Your quota is 8 GB of memory: 8 GB are taken, and this needs 4 GB. Stop big-etl to free 4 GB.';
+    backend.workspaces = [workspace({ status: 'pending', phase: 'queued', position: 2, reason, actions: ['cancel', 'stop'] })];
+    const { user } = await show();
+    const queued = await screen.findByRole('listitem', { name: 'thesis' });
+    expect(queued).toHaveTextContent(/Queued\s*position 2/);
+    expect(queued).toHaveTextContent(reason);
+    expect(within(queued).queryByRole('progressbar')).not.toBeInTheDocument();
+    await user.click(within(queued).getByRole('button', { name: 'Cancel thesis' }));
+    expect(backend.calls).toEqual(['stop ws-thesis']);
+  });
+
+  test('counts down to the end of an unused one, and extends it', async () => {
+    const now = Date.now();
+    const at = (minutes: number): string => new Date(now + minutes * 60_000).toISOString();
+    backend.workspaces = [workspace({ idle_timeout: 3_600, idle: { in_use: false, since: at(-48), stops_at: at(12.5), reason: 'No kernel is busy.', kept_until: null } })];
+    const { user } = await show();
+    expect(await screen.findByRole('listitem', { name: 'thesis' })).toHaveTextContent(/stops in 12 min, unused since \d\d:\d\d/);
+    await user.click(screen.getByRole('button', { name: 'Extend thesis' }));
+    expect(backend.calls).toEqual(['extend ws-thesis 0']);
+  });
+
+  test('shows the disk of its limit and how old the number is; what was stopped says why', async () => {
+    const full = storage({ volume_used: 4_500, volume_measured_at: new Date(Date.now() - 180_000).toISOString() });
+    backend.workspaces = [
+      workspace({ storage: full }),
+      workspace({ id: 'b', display_name: 'b', status: 'stopped', reason_code: 'admin', reason: 'Stopped by the administrator eve: maintenance', actions: ['start'], storage: full }),
+    ];
+    await show();
+    expect(await screen.findByRole('listitem', { name: 'b' })).toHaveTextContent('Stopped by the administrator eve: maintenance');
+    expect(row('thesis')).toHaveTextContent('4.5 of 5 GB');
+    expect(within(row('b')).getByTitle(/^Its files, measured 3 min ago. The limit is watched/)).toBeInTheDocument();
   });
 
   test('follows events and says them aloud', async () => {
@@ -202,6 +246,149 @@ describe('creating', () => {
     await show(`${home}/new?volume=ws-old-vol`);
     expect(await screen.findByRole('textbox', { name: 'Name' })).toHaveValue('old');
     expect(screen.getByRole('combobox', { name: /Files/ })).toHaveTextContent('Files of old');
+  });
+});
+
+describe('before it is asked for', () => {
+  test('says that it fits and what is held afterwards', async () => {
+    backend.quota = quota({ memory: amount({ reserved: 4_000, quota: 8_000, unit: 'MB' }) });
+    await show(`${home}/new`);
+    expect(await screen.findByText('Fits.')).toBeInTheDocument();
+    expect(screen.getByText('Memory 6 of 8 GB')).toBeInTheDocument();
+  });
+
+  test('what waits is created without a tab, and its place is told before', async () => {
+    backend.verdict = { verdict: 'waits', position: 3, short: 'over your quota by 2 GB of memory', reason: 'Stop big-etl to free 4 GB.' };
+    const { user, router } = await show(`${home}/new`);
+    expect(await screen.findByText('Waits, position 3.')).toBeInTheDocument();
+    expect(screen.getByText(/Stop big-etl to free 4 GB/)).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: /^Create and wait/ }));
+    await waitFor(() => expect(router.state.location.pathname).toBe(home));
+  });
+
+  test('what is refused cannot be asked for, and says by how much', async () => {
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: 'Your quota is 4 GB of memory in all.' };
+    const { user } = await show(`${home}/new`);
+    expect(await screen.findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    const button = screen.getByRole('button', { name: /^Create and open/ });
+    expect(button).toBeDisabled();
+    expect(button).toHaveAccessibleDescription(/Your quota is 4 GB of memory in all/);
+    // Who asks for less need not wait for the next answer.
+    backend.verdict = { verdict: 'fits', position: 0, short: '', reason: '' };
+    await user.click(screen.getByRole('radio', { name: /^Small/ }));
+    expect(button).toBeEnabled();
+    expect(await screen.findByText('Fits.')).toBeInTheDocument();
+  });
+
+  test('says who holds each limit, and offers GPUs only where there are any', async () => {
+    const { user } = await show(`${home}/new`);
+    await user.click(await screen.findByText(/^More:/));
+    expect(screen.getByRole('heading', { name: 'Shared memory enforced' })).toBeInTheDocument();
+    expect(screen.getByRole('heading', { name: 'Container watched' })).toBeInTheDocument();
+    expect(screen.queryByRole('heading', { name: /GPUs/ })).not.toBeInTheDocument();
+  });
+
+  test('any image is looked at, and a wrong guess is corrected', async () => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    await user.click(await screen.findByRole('radio', { name: /^Another image/ }));
+    await user.type(screen.getByRole('textbox', { name: 'Name of the image' }), 'quay.io/a/b:1');
+    expect(await screen.findByText(/It exposes port 8888/)).toHaveTextContent('→ Jupyter docker-stacks');
+    expect(screen.getByText('Its files are in /home/jovyan/work.')).toBeInTheDocument();
+    await user.click(screen.getByRole('combobox', { name: 'Kind of image' }));
+    await user.click(await screen.findByRole('option', { name: /^Any web server/ }));
+    await user.type(screen.getByRole('spinbutton', { name: 'Port' }), '9000');
+    await user.click(screen.getByRole('button', { name: /^Create and/ }));
+    await waitFor(() => expect(create).toHaveBeenCalledWith(expect.objectContaining({ container_image: 'quay.io/a/b:1', profile: 'custom', port: 9_000 })));
+  });
+
+  test('a change of one that runs is asked about, too', async () => {
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: 'Your quota is 4 GB.' };
+    const { user } = await show(`${home}/ws-thesis/settings`);
+    const memory = await screen.findByRole('spinbutton', { name: 'Memory' });
+    await user.clear(memory);
+    await user.type(memory, '6');
+    expect(await screen.findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    await waitFor(() => expect(screen.getByRole('button', { name: 'Save' })).toBeDisabled());
+    await user.click(screen.getByRole('button', { name: 'Discard' })); // what is not saved waits for who comes back
+    expect(memory).toHaveValue(4);
+  });
+});
+
+describe('administration', () => {
+  test('is offered to administrators only', async () => {
+    await show();
+    await screen.findByRole('listitem', { name: 'thesis' });
+    expect(screen.queryByRole('link', { name: 'Admin' })).not.toBeInTheDocument();
+  });
+
+  test('refuses everybody else', async () => {
+    const { user, router } = await show('/admin');
+    expect(await screen.findByRole('alert')).toHaveTextContent('Only an administrator may do this.');
+    await user.click(screen.getByRole('button', { name: 'Show mine' }));
+    expect(router.state.location.pathname).toBe(home);
+  });
+
+  test('shows who has what, and stops with a reason', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const { user } = await show();
+    await user.click(await screen.findByRole('link', { name: 'Admin' }));
+    const users = await screen.findByRole('table', { name: 'Users' });
+    expect(within(users).getByRole('row', { name: /^bob students/ })).toHaveTextContent('4 of 8 GB');
+    expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 GB held by limits, of the 16 GB of this machine.');
+    expect(screen.queryByRole('heading', { name: 'GPUs' })).not.toBeInTheDocument();
+    expect(await screen.findByText(/stopped mining of bob/)).toBeInTheDocument();
+
+    await user.click(screen.getByRole('button', { name: 'Stop mining of bob' }));
+    const reason = screen.getByRole('textbox', { name: 'Reason for bob' });
+    expect(reason).toHaveFocus();
+    await user.type(reason, 'maintenance{Enter}');
+    await waitFor(() => expect(backend.calls).toEqual(['admin stop ws-bob: maintenance']));
+    await waitFor(() => expect(reason).not.toBeInTheDocument());
+  });
+
+  test('resizes what is asked about before', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    backend.overview = overview({ workspaces: [workspace({ display_name: 'mining' })] });
+    backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: '' };
+    const { user } = await show('/admin');
+    await user.click(await screen.findByRole('button', { name: 'Resize mining of ada0' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Resize mining of ada0' });
+    const memory = within(dialog).getByRole('spinbutton', { name: 'Memory' });
+    await user.clear(memory);
+    await user.type(memory, '6');
+    expect(await within(dialog).findByText('Over your quota by 2 GB of memory.')).toBeInTheDocument();
+    expect(within(dialog).getByRole('button', { name: 'Resize' })).toBeDisabled();
+    backend.verdict = { verdict: 'fits', position: 0, short: '', reason: '' };
+    await user.clear(memory);
+    await user.type(memory, '3');
+    expect(await within(dialog).findByText('Fits.')).toBeInTheDocument();
+    await user.click(within(dialog).getByRole('button', { name: 'Resize' }));
+    await waitFor(() => expect(backend.calls).toContain('admin resize ws-thesis {"compute":{"memory":3000}}'));
+  });
+
+  test('lists what somebody has set first, and finds the rest', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const { user } = await show('/admin');
+    const table = await screen.findByRole('table', { name: 'Configuration in force' });
+    expect(table).toHaveTextContent('quota.user.running 3config.toml:4');
+    expect(table).not.toHaveTextContent('limits.cpus.max');
+    await user.type(screen.getByRole('searchbox', { name: 'Filter settings' }), 'cpus');
+    expect(table).toHaveTextContent('limits.cpus.max 4default');
+  });
+
+  test('a mistake in the configuration stays in sight; what changed can be put away', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    const loaded_at = new Date().toISOString();
+    const changes = [{ key: 'quota.user.running', before: '3', after: '6', live: true }, { key: 'server.listen', before: 'a', after: 'b', live: false }];
+    backend.host = host({ config: { file: 'config.toml', problem: 'limits.cpus.max is "four".', loaded_at, changes } });
+    const { user } = await show();
+    expect(await screen.findByRole('alert')).toHaveTextContent('The configuration file has a mistake; the earlier one stays in force: limits.cpus.max is "four".');
+    const calm = screen.getByText('2 settings changed:').closest('[role=status]');
+    expect(calm).toHaveTextContent('quota.user.running 3 → 6; server.listen a → b (after the next start).');
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    expect(calm).not.toBeInTheDocument();
+    expect(screen.getByRole('alert')).toBeInTheDocument();
   });
 });
 

@@ -1,6 +1,6 @@
 import { QueryClient } from '@tanstack/react-query';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { host, volume, workspace } from '../../test/samples';
+import { host, quota, volume, workspace } from '../../test/samples';
 import { applyEvent, keys, putWorkspace } from './cache';
 import { ApiError, errorOf, errorOfBinding, errorOfProblem } from './client';
 import type { Workspace } from './types';
@@ -33,14 +33,15 @@ describe('events keep the cache fresh', () => {
 
   beforeEach(() => {
     cache = new QueryClient();
-    applyEvent(cache, { seq: 1, type: 'snapshot', workspaces: [at('a', '1'), at('c', '3')], volumes: [], host: host() });
+    applyEvent(cache, { seq: 1, type: 'snapshot', workspaces: [at('a', '1'), at('c', '3')], volumes: [], host: host(), quota: quota() });
   });
 
   test('a snapshot replaces everything', () => {
-    applyEvent(cache, { seq: 2, type: 'snapshot', workspaces: [], volumes: [volume()], host: host({ reachable: false }) });
+    applyEvent(cache, { seq: 2, type: 'snapshot', workspaces: [], volumes: [volume()], host: host({ reachable: false }), quota: quota({ waiting: 1 }) });
     expect(names()).toEqual([]);
     expect(cache.getQueryData(keys.volumes)).toHaveLength(1);
     expect(cache.getQueryData(keys.host)).toMatchObject({ reachable: false });
+    expect(cache.getQueryData(keys.quota)).toMatchObject({ waiting: 1 });
   });
   test('a workspace takes its place, or the place of its older self', () => {
     applyEvent(cache, { seq: 2, type: 'workspace', workspace: at('b', '2') });
@@ -62,6 +63,12 @@ describe('events keep the cache fresh', () => {
     putWorkspace(cache, { ...at('a', '1', 'wanted again'), updated_at: '2026-11-12T09:00:01Z' });
     expect(names()).toEqual(['wanted again', 'c']);
   });
+  test('what may be had and what is used are what was said last', () => {
+    applyEvent(cache, { seq: 2, type: 'quota', quota: quota({ waiting: 2 }) });
+    applyEvent(cache, { seq: 3, type: 'use', use: [{ id: 'a', cpus: 0.5, memory: 300 }] });
+    expect(cache.getQueryData(keys.quota)).toMatchObject({ waiting: 2 });
+    expect(cache.getQueryData(keys.use)).toEqual([{ id: 'a', cpus: 0.5, memory: 300 }]);
+  });
   test('a removed one goes', () => {
     applyEvent(cache, { seq: 2, type: 'workspace_removed', id: 'a', owner: 'ada0' });
     expect(names()).toEqual(['c']);
@@ -76,7 +83,7 @@ describe('events keep the cache fresh', () => {
     let answer: (list: Workspace[]) => void = () => undefined;
     const asked = slow.query({ queryKey: keys.workspaces, queryFn: () => new Promise<Workspace[]>((resolve) => (answer = resolve)) }).catch(() => undefined);
     await Promise.resolve();
-    applyEvent(slow, { seq: 1, type: 'snapshot', workspaces: [at('new', '1')], volumes: [], host: host() });
+    applyEvent(slow, { seq: 1, type: 'snapshot', workspaces: [at('new', '1')], volumes: [], host: host(), quota: quota() });
     answer([at('old', '1')]);
     await asked;
     await new Promise((resolve) => setTimeout(resolve, 10));

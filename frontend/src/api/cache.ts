@@ -1,7 +1,7 @@
 // What is known of the server, kept by TanStack Query and patched by events, so that every page shows the same and asks once.
-import { queryOptions, type QueryClient } from '@tanstack/react-query';
+import { queryOptions, skipToken, type QueryClient } from '@tanstack/react-query';
 import type { WorkspaceClient } from './client';
-import type { Host, LabEvent, Volume, Workspace } from './types';
+import type { Host, LabEvent, Quota, Use, Volume, Workspace } from './types';
 
 export const keys = {
   me: ['me'],
@@ -10,6 +10,9 @@ export const keys = {
   images: ['images'],
   workspaces: ['workspaces'],
   volumes: ['volumes'],
+  quota: ['quota'],
+  use: ['use'],
+  admin: ['admin'],
 } as const;
 
 /** Events keep these fresh; they are asked for again only when events do not arrive. */
@@ -20,6 +23,14 @@ export const queries = {
   host: (client: WorkspaceClient) => queryOptions({ queryKey: keys.host, queryFn: client.host, ...keptByEvents }),
   workspaces: (client: WorkspaceClient) => queryOptions({ queryKey: keys.workspaces, queryFn: client.list, ...keptByEvents }),
   volumes: (client: WorkspaceClient) => queryOptions({ queryKey: keys.volumes, queryFn: client.volumes, ...keptByEvents }),
+  quota: (client: WorkspaceClient) => queryOptions({ queryKey: keys.quota, queryFn: client.quota, ...keptByEvents }),
+  /** Only events bring it. */
+  use: queryOptions<Use[]>({ queryKey: keys.use, queryFn: skipToken, ...keptByEvents }),
+  limits: (client: WorkspaceClient, profile: string) => queryOptions({ queryKey: ['limits', profile], queryFn: () => client.limits(profile), staleTime: 15_000 }),
+  profiles: (client: WorkspaceClient) => queryOptions({ queryKey: ['profiles'], queryFn: client.profiles, staleTime: 60_000 }),
+  adminOverview: (client: WorkspaceClient) => queryOptions({ queryKey: [...keys.admin, 'overview'], queryFn: client.adminOverview, refetchInterval: 5_000 }),
+  adminAudit: (client: WorkspaceClient) => queryOptions({ queryKey: [...keys.admin, 'audit'], queryFn: client.adminAudit }),
+  adminConfig: (client: WorkspaceClient) => queryOptions({ queryKey: [...keys.admin, 'config'], queryFn: client.adminConfig }),
   images: (client: WorkspaceClient) => queryOptions({ queryKey: keys.images, queryFn: client.images, staleTime: 15_000 }),
   config: (client: WorkspaceClient) => queryOptions({ queryKey: keys.config, queryFn: client.config, staleTime: 60_000 }),
 };
@@ -35,6 +46,7 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
       cache.setQueryData<Workspace[]>(keys.workspaces, event.workspaces);
       cache.setQueryData<Volume[]>(keys.volumes, event.volumes);
       cache.setQueryData<Host>(keys.host, event.host);
+      cache.setQueryData<Quota>(keys.quota, event.quota);
       return;
     case 'workspace':
       place(cache, event.workspace);
@@ -45,11 +57,21 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
     case 'volumes':
       cache.setQueryData<Volume[]>(keys.volumes, event.volumes);
       return;
+    case 'quota':
+      cache.setQueryData<Quota>(keys.quota, event.quota);
+      return;
+    case 'use':
+      cache.setQueryData<Use[]>(keys.use, event.use);
+      return;
     case 'host': {
       const before = cache.getQueryData<Host>(keys.host);
       cache.setQueryData<Host>(keys.host, event.host);
       // Which images are here is only known while the engine answers.
       if (before?.reachable !== event.host.reachable) void cache.invalidateQueries({ queryKey: keys.images });
+      // A configuration that was read again may allow something else.
+      if (before?.config.loaded_at !== event.host.config.loaded_at) {
+        for (const key of ['limits', 'profiles', ...keys.images, ...keys.admin]) void cache.invalidateQueries({ queryKey: [key] });
+      }
     }
   }
 }
@@ -57,7 +79,7 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
 function listsReplacedBy(cache: QueryClient, event: LabEvent): (readonly string[])[] {
   switch (event.type) {
     case 'snapshot':
-      return [keys.workspaces, keys.volumes, keys.host];
+      return [keys.workspaces, keys.volumes, keys.host, keys.quota];
     case 'workspace':
     case 'workspace_removed':
       // One workspace does not stand for the list, if there is none yet.
@@ -66,6 +88,9 @@ function listsReplacedBy(cache: QueryClient, event: LabEvent): (readonly string[
       return [keys.volumes];
     case 'host':
       return [keys.host];
+    case 'quota':
+      return [keys.quota];
+    case 'use':
     case 'alive':
       return [];
   }

@@ -1,11 +1,19 @@
 // The one interface above which everything is the same code in the browser and in the window.
 import type {
   Address,
+  AuditEntry,
+  Check,
   Config,
   Host,
   Image,
   LabEvent,
+  Limits,
+  Overview,
   Problem,
+  Profile,
+  Proposal,
+  Quota,
+  Setting,
   Usage,
   User,
   Volume,
@@ -43,11 +51,24 @@ export interface WorkspaceClient {
   config: () => Promise<Config>;
   host: () => Promise<Host>;
   images: () => Promise<Image[]>;
+  /** What may be had, and what is taken. */
+  quota: () => Promise<Quota>;
+  /** The limits of one workspace with an image of a profile; "" = of no certain one. */
+  limits: (profile: string) => Promise<Limits>;
+  profiles: () => Promise<Profile[]>;
+  /** What kind of image it seems to be. The signal calls the question off. */
+  detectImage: (image: string, signal?: AbortSignal) => Promise<Proposal>;
 
   list: () => Promise<Workspace[]>;
   get: (id: string) => Promise<Workspace>;
   create: (input: WorkspaceInput) => Promise<Workspace>;
   update: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
+  /** Says what would become of a new workspace; changes nothing. */
+  check: (input: WorkspaceInput, signal?: AbortSignal) => Promise<Check>;
+  /** Says what would become of a change. Administrators may ask about other people's, over HTTP. */
+  checkUpdate: (id: string, update: WorkspaceUpdate, about?: { owner?: string; signal?: AbortSignal }) => Promise<Check>;
+  /** Keeps it from being stopped for being unused; for its idle timeout once more when no seconds are given. */
+  extend: (id: string, seconds?: number) => Promise<Workspace>;
   start: (id: string) => Promise<void>;
   /** Stops it, or calls its start off. */
   stop: (id: string) => Promise<void>;
@@ -66,6 +87,14 @@ export interface WorkspaceClient {
   volumes: () => Promise<Volume[]>;
   deleteVolume: (name: string) => Promise<void>;
   volumeUsage: (name: string) => Promise<Usage>;
+
+  adminOverview: () => Promise<Overview>;
+  /** What administrators did, the newest first. */
+  adminAudit: () => Promise<AuditEntry[]>;
+  adminConfig: () => Promise<Setting[]>;
+  /** Stops anybody's workspace; the reason is shown to its owner. */
+  adminStop: (id: string, reason: string) => Promise<void>;
+  adminResize: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
 
   /** Sends a snapshot and then every change, across broken connections; returns how to end it. */
   subscribe: (listener: Listener) => () => void;

@@ -41,7 +41,7 @@ export function LiveEvents({ children }: { children: ReactNode }) {
     let poll: ReturnType<typeof setInterval> | undefined;
     let news: ReturnType<typeof setTimeout> | undefined;
     const refresh = (): void => {
-      for (const key of [keys.host, keys.workspaces, keys.volumes]) void cache.invalidateQueries({ queryKey: key });
+      for (const key of [keys.host, keys.workspaces, keys.volumes, keys.quota]) void cache.invalidateQueries({ queryKey: key });
     };
     const lost = (): void => {
       clearTimeout(news);

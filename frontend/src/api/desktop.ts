@@ -1,6 +1,6 @@
 // The client of the window: bound methods of App for calls, events of Wails for what changes and for logs.
 import { ApiError, errorOfBinding, isObject, type RenderedWorkspace, type WorkspaceClient } from './client';
-import type { Config, Host, Image, LabEvent, Usage, User, Volume, Workspace, WorkspaceInput, WorkspaceUpdate } from './types';
+import type { AuditEntry, Check, Config, Host, Image, LabEvent, Limits, Overview, Profile, Proposal, Quota, Setting, Usage, User, Volume, Workspace, WorkspaceInput, WorkspaceUpdate } from './types';
 
 /** The methods of App (app.go) as Wails binds them. */
 export interface DesktopApp {
@@ -8,10 +8,17 @@ export interface DesktopApp {
   Config: () => Promise<Config>;
   Host: () => Promise<Host>;
   Images: () => Promise<Image[]>;
+  Quota: () => Promise<Quota>;
+  Limits: (profile: string) => Promise<Limits>;
+  Profiles: () => Promise<Profile[]>;
+  DetectImage: (image: string) => Promise<Proposal>;
   List: () => Promise<Workspace[]>;
   Get: (id: string) => Promise<Workspace>;
   Create: (input: WorkspaceInput) => Promise<Workspace>;
   Update: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
+  Check: (input: WorkspaceInput) => Promise<Check>;
+  CheckUpdate: (id: string, update: WorkspaceUpdate) => Promise<Check>;
+  Extend: (id: string, seconds: number) => Promise<Workspace>;
   Start: (id: string) => Promise<void>;
   Stop: (id: string) => Promise<void>;
   Restart: (id: string) => Promise<void>;
@@ -25,6 +32,11 @@ export interface DesktopApp {
   Logs: (id: string, lines: number) => Promise<string>;
   FollowLogs: (stream: string, id: string, lines: number) => Promise<void>;
   StopLogs: (stream: string) => Promise<void>;
+  AdminOverview: () => Promise<Overview>;
+  AdminAudit: () => Promise<AuditEntry[]>;
+  AdminConfig: () => Promise<Setting[]>;
+  AdminStop: (id: string, reason: string) => Promise<void>;
+  AdminResize: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
   Subscribe: () => Promise<void>;
   Rendered: (report: { route: string; workspaces: RenderedWorkspace[] }) => Promise<void>;
 }
@@ -49,11 +61,18 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
     config: () => call(app.Config()),
     host: () => call(app.Host()),
     images: () => call(app.Images()),
+    quota: () => call(app.Quota()),
+    limits: (profile) => call(app.Limits(profile)),
+    profiles: () => call(app.Profiles()),
+    detectImage: (image) => call(app.DetectImage(image)),
 
     list: () => call(app.List()),
     get: (id) => call(app.Get(id)),
     create: (input) => call(app.Create(input)),
     update: (id, update) => call(app.Update(id, update)),
+    check: (input) => call(app.Check(input)),
+    checkUpdate: (id, update) => call(app.CheckUpdate(id, update)),
+    extend: (id, seconds = 0) => call(app.Extend(id, seconds)),
     start: (id) => call(app.Start(id)),
     stop: (id) => call(app.Stop(id)),
     restart: (id) => call(app.Restart(id)),
@@ -87,6 +106,12 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
     volumes: () => call(app.Volumes()),
     deleteVolume: (name) => call(app.DeleteVolume(name)),
     volumeUsage: (name) => call(app.VolumeUsage(name)),
+
+    adminOverview: () => call(app.AdminOverview()),
+    adminAudit: () => call(app.AdminAudit()),
+    adminConfig: () => call(app.AdminConfig()),
+    adminStop: (id, reason) => call(app.AdminStop(id, reason)),
+    adminResize: (id, update) => call(app.AdminResize(id, update)),
 
     subscribe: (listener) => {
       const unlisten = runtime.EventsOn('lab:event', (event) => {

@@ -1,7 +1,7 @@
 // The client of the browser: HTTP for calls, one WebSocket for events, a streamed answer for each log.
 import { backoff } from './backoff';
 import { ApiError, errorOfProblem, type Listener, type LogListener, type WorkspaceClient } from './client';
-import type { Address, Config, Host, Image, LabEvent, Link, Usage, User, Volume, Workspace } from './types';
+import type { Address, AuditEntry, Check, Config, Host, Image, LabEvent, Limits, Link, Overview, Profile, Proposal, Quota, Setting, Usage, User, Volume, Workspace } from './types';
 
 /** The API is found beside the folder of the pages, below whatever prefix they are served. */
 export function apiBesidePage(documentBase: string): URL {
@@ -21,9 +21,10 @@ export function createHttpClient(base: URL): WorkspaceClient {
     let response: Response;
     try {
       const signal = init.signal ?? AbortSignal.timeout(patience);
-      response = await fetch(new URL(path, base), { credentials: 'same-origin', ...init, signal });
+      // "images:detect" alone would be read as an address of its own.
+      response = await fetch(new URL(`./${path}`, base), { credentials: 'same-origin', ...init, signal });
     } catch (cause) {
-      if (init.signal?.aborted === true) throw cause;
+      if (init.signal?.aborted === true && !isTimeout(cause)) throw cause;
       throw ApiError.notReached();
     }
     if (!response.ok) throw errorOfProblem(response.status, await bodyOf(response));
@@ -34,8 +35,13 @@ export function createHttpClient(base: URL): WorkspaceClient {
     return (await (await request(path, {}, patience)).json()) as T;
   }
 
-  async function send(method: string, path: string, body?: unknown, patience?: number): Promise<Response> {
-    const init = { method, ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }) };
+  /** A question that the next one makes pointless. */
+  function asking(signal: AbortSignal | undefined): RequestInit {
+    return signal === undefined ? {} : { signal: AbortSignal.any([signal, AbortSignal.timeout(shortPatience)]) };
+  }
+
+  async function send(method: string, path: string, body?: unknown, patience?: number, more: RequestInit = {}): Promise<Response> {
+    const init = { ...more, method, ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }) };
     return request(path, init, patience);
   }
 
@@ -77,11 +83,21 @@ export function createHttpClient(base: URL): WorkspaceClient {
     config: () => getJson<Config>('config'),
     host: () => getJson<Host>('host'),
     images: () => getJson<Image[]>('images'),
+    quota: () => getJson<Quota>('quota'),
+    limits: (profile) => getJson<Limits>(`limits?profile=${encodeURIComponent(profile)}`),
+    profiles: () => getJson<Profile[]>('profiles'),
+    detectImage: async (image, signal) => (await (await request(`images:detect?image=${encodeURIComponent(image)}`, asking(signal))).json()) as Proposal,
 
     list: async () => getJson<Workspace[]>(`${await home()}/workspace`),
     get: async (id) => getJson<Workspace>(await workspace(id)),
     create: async (input) => (await (await send('POST', `${await home()}/workspace`, input)).json()) as Workspace,
     update: async (id, update) => (await (await send('PATCH', await workspace(id), update)).json()) as Workspace,
+    check: async (input, signal) => (await (await send('POST', `${await home()}/workspace:check`, input, undefined, asking(signal))).json()) as Check,
+    checkUpdate: async (id, update, { owner, signal } = {}) => {
+      const path = owner === undefined ? await workspace(id, ':check') : `users/${encodeURIComponent(owner)}/workspace/${encodeURIComponent(id)}:check`;
+      return (await (await send('POST', path, update, undefined, asking(signal))).json()) as Check;
+    },
+    extend: async (id, seconds) => (await (await send('POST', await workspace(id, ':extend'), seconds === undefined ? {} : { seconds })).json()) as Workspace,
     start: async (id) => call('POST', await workspace(id, ':start')),
     stop: async (id) => call('POST', await workspace(id, ':stop')),
     restart: async (id) => call('POST', await workspace(id, ':restart')),
@@ -103,10 +119,22 @@ export function createHttpClient(base: URL): WorkspaceClient {
     deleteVolume: async (name) => call('DELETE', await volume(name)),
     volumeUsage: async (name) => getJson<Usage>(await volume(name, ':usage'), longPatience),
 
+    adminOverview: () => getJson<Overview>('admin/overview'),
+    adminAudit: () => getJson<AuditEntry[]>('admin/audit'),
+    adminConfig: () => getJson<Setting[]>('admin/config'),
+    adminStop: async (id, reason) => {
+      await send('POST', `admin/workspaces/${encodeURIComponent(id)}:stop`, { reason }, longPatience);
+    },
+    adminResize: async (id, update) => (await (await send('PATCH', `admin/workspaces/${encodeURIComponent(id)}`, update)).json()) as Workspace,
+
     subscribe: (listener) => subscribe(new URL('events', base), listener),
     reportRendered: () => undefined,
     openExternal: (address) => void window.open(address, '_blank', 'noopener'),
   };
+}
+
+function isTimeout(cause: unknown): boolean {
+  return cause instanceof DOMException && cause.name === 'TimeoutError';
 }
 
 async function bodyOf(response: Response): Promise<unknown> {

@@ -11,6 +11,7 @@ import { useClient, useConnected } from '../api/context';
 import { useFind } from '../features/home/find';
 import { formatCpus, formatMB } from '../model/format';
 import { pathTo } from '../paths';
+import { useAdmin } from './useAdmin';
 import { StateShape } from './StateMark';
 import styles from './Bar.module.css';
 
@@ -25,6 +26,7 @@ const framed = window.top !== window;
 
 export function Bar({ user, findField, onShowKeys }: Props) {
   const navigate = useNavigate();
+  const admin = useAdmin();
   return (
     <header className={styles.bar} data-framed={framed}>
       {!framed && (
@@ -38,6 +40,11 @@ export function Bar({ user, findField, onShowKeys }: Props) {
       )}
       <span className="spacer" />
       <FindField user={user} field={findField} />
+      {admin && (
+        <Link className={styles.admin} to={pathTo.admin()}>
+          Admin
+        </Link>
+      )}
       <Button variant="contained" color="primary" onClick={() => void navigate(pathTo.create(user))} aria-keyshortcuts="n">
         <span className={styles.newLong}>New workspace</span>
         <span className={styles.newShort}>New</span>
@@ -102,6 +109,7 @@ const schemes = [['system', 'As the system'], ['light', 'Light'], ['dark', 'Dark
 function BarMenu({ user, onShowKeys }: { user: string; onShowKeys: () => void }) {
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const { mode, setMode } = useColorScheme();
+  const admin = useAdmin();
   const navigate = useNavigate();
   const close = (): void => setAnchor(null);
   return (
@@ -119,6 +127,16 @@ function BarMenu({ user, onShowKeys }: { user: string; onShowKeys: () => void })
           >
             Kept volumes
           </MenuItem>
+          {admin && (
+            <MenuItem
+              onClick={() => {
+                close();
+                void navigate(pathTo.admin());
+              }}
+            >
+              Administration
+            </MenuItem>
+          )}
           <MenuItem
             onClick={() => {
               close();

@@ -3,7 +3,7 @@ import MenuItem from '@mui/material/MenuItem';
 import TextField from '@mui/material/TextField';
 import { useState } from 'react';
 import type { Limit } from '../api/types';
-import { formatCpus, formatMB, formatNumber } from '../model/format';
+import { formatCpus, formatDuration, formatMB, formatNumber } from '../model/format';
 
 interface Props {
   label: string;
@@ -13,19 +13,23 @@ interface Props {
   value: number;
   onChange: (value: number) => void;
   problem?: string | undefined;
+  /** What a value means, below the field. */
+  hint?: string;
 }
 
-/** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB. */
-export function LimitField({ label, labelHidden = false, limit, value, onChange, problem = '' }: Props) {
+/** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB, times in minutes. */
+export function LimitField({ label, labelHidden = false, limit, value, onChange, problem = '', hint = '' }: Props) {
   const inGigabytes = limit.unit === 'MB';
-  const scale = inGigabytes ? 1000 : 1;
+  const inMinutes = limit.unit === 's';
+  const scale = inGigabytes ? 1000 : inMinutes ? 60 : 1;
   const [typed, setTyped] = useState<string | undefined>();
-  const format = inGigabytes ? formatMB : formatCpus;
+  const format = inGigabytes ? formatMB : limit.unit === 'CPUs' ? formatCpus : inMinutes ? (seconds: number) => formatDuration(seconds * 1000) : formatNumber;
+  const helper = problem !== '' ? problem : [limit.max > 0 ? `Up to ${format(limit.max)}` : '', hint].filter((part) => part !== '').join('. ');
 
   if (limit.choices.length > 0) {
     const choices = [...new Set([...limit.choices, limit.default, value])].sort((a, b) => a - b);
     return (
-      <TextField select fullWidth {...(labelHidden ? {} : { label })} slotProps={{ select: { SelectDisplayProps: { 'aria-label': label } } }} value={value} error={problem !== ''} helperText={problem} onChange={(event) => onChange(Number(event.target.value))}>
+      <TextField select fullWidth {...(labelHidden ? {} : { label })} slotProps={{ select: { SelectDisplayProps: { 'aria-label': label } } }} value={value} error={problem !== ''} helperText={helper} onChange={(event) => onChange(Number(event.target.value))}>
         {choices.map((choice) => (
           <MenuItem key={choice} value={choice}>
             {format(choice)}
@@ -42,7 +46,7 @@ export function LimitField({ label, labelHidden = false, limit, value, onChange,
       required
       value={typed ?? String(value / scale)}
       error={problem !== ''}
-      helperText={problem !== '' ? problem : limit.max > 0 ? `Up to ${format(limit.max)}` : ''}
+      helperText={helper}
       onChange={(event) => {
         setTyped(event.target.value);
         const number = Number(event.target.value);
@@ -52,7 +56,7 @@ export function LimitField({ label, labelHidden = false, limit, value, onChange,
       slotProps={{
         inputLabel: { required: false },
         htmlInput: { 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: limit.max / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
-        input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : limit.unit}</InputAdornment> },
+        input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : inMinutes ? 'min' : limit.unit}</InputAdornment> },
       }}
     />
   );

@@ -7,8 +7,10 @@ import { pathTo } from '../paths';
 import { Announcer } from './Announcer';
 import { Banner } from './Banner';
 import { Bar } from './Bar';
+import { ConfigNotices } from './ConfigNotices';
 import styles from './Shell.module.css';
 import { Trouble } from './Trouble';
+import { useAdmin } from './useAdmin';
 import { useKeys } from './useKeys';
 import { useUser } from './user';
 
@@ -16,6 +18,7 @@ import { useUser } from './user';
 export function Shell() {
   const user = useUser();
   const navigate = useNavigate();
+  const admin = useAdmin();
   const { userId } = useParams();
   const findField = useRef<HTMLInputElement>(null);
   const [keysShown, setKeysShown] = useState(false);
@@ -42,6 +45,7 @@ export function Shell() {
       <FindProvider>
         <Bar user={user} findField={findField} onShowKeys={() => setKeysShown(true)} />
         <Banner />
+        {admin && <ConfigNotices />}
         <main className={styles.main}>
           {userId === undefined || userId === user ? (
             <Outlet />

@@ -4,8 +4,15 @@ import type { Workspace, WorkspaceUpdate } from '../api/types';
 export interface Edited {
   name: string;
   image: string;
+  /** '' = as it is found to be. */
+  profile: string;
+  /** 0 = where the profile says. */
+  port: number;
   cpus: number;
   memory: number;
+  shm: number;
+  processes: number;
+  gpus: number;
   volumeSize: number;
   containerSize: number;
   idleTimeout: number;
@@ -15,8 +22,13 @@ export function editedFrom(workspace: Workspace): Edited {
   return {
     name: workspace.display_name,
     image: workspace.container_image,
+    profile: workspace.profile,
+    port: workspace.port,
     cpus: workspace.compute.cpus,
     memory: workspace.compute.memory,
+    shm: workspace.compute.shm,
+    processes: workspace.compute.processes,
+    gpus: workspace.compute.gpus,
     volumeSize: workspace.storage.volume_size,
     containerSize: workspace.storage.container_size,
     idleTimeout: workspace.idle_timeout,
@@ -27,7 +39,8 @@ export function editedFrom(workspace: Workspace): Edited {
 export function updateOf(workspace: Workspace, edited: Edited): WorkspaceUpdate | undefined {
   const before = editedFrom(workspace);
   const changed = (field: keyof Edited): boolean => clean(edited[field]) !== before[field];
-  const compute = { ...(changed('cpus') ? { cpus: edited.cpus } : {}), ...(changed('memory') ? { memory: edited.memory } : {}) };
+  const compute: WorkspaceUpdate['compute'] = {};
+  for (const field of ['cpus', 'memory', 'shm', 'processes', 'gpus'] as const) if (changed(field)) compute[field] = edited[field];
   const storage = {
     ...(changed('volumeSize') ? { volume_size: edited.volumeSize } : {}),
     ...(changed('containerSize') ? { container_size: edited.containerSize } : {}),
@@ -35,6 +48,9 @@ export function updateOf(workspace: Workspace, edited: Edited): WorkspaceUpdate 
   const update: WorkspaceUpdate = {
     ...(changed('name') ? { display_name: edited.name.trim() } : {}),
     ...(changed('image') ? { container_image: edited.image.trim() } : {}),
+    // Nobody has said what the new image is: the server finds out.
+    ...(changed('profile') && edited.profile !== '' ? { profile: edited.profile } : {}),
+    ...(changed('port') ? { port: edited.port } : {}),
     ...(Object.keys(compute).length > 0 ? { compute } : {}),
     ...(Object.keys(storage).length > 0 ? { storage } : {}),
     ...(changed('idleTimeout') ? { idle_timeout: edited.idleTimeout } : {}),

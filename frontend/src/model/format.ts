@@ -73,6 +73,7 @@ export function formatFor(since: string, now: number): string {
 }
 
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+const timeOfDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 const dateAndTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
 export function formatDate(time: string): string {
@@ -101,5 +102,5 @@ export function initialsOf(imageName: string): string {
 
 /** The time of day: "14:05". */
 export function formatTime(time: string): string {
-  return new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+  return timeOfDay.format(new Date(time));
 }

@@ -6,6 +6,7 @@ import { matches } from '../features/home/find';
 import { isLoopbackName, probeAddress } from './address';
 import { editedFrom, updateOf } from './changes';
 import { filterLines, LogBuffer } from './logBuffer';
+import { verdictOf } from './verdict';
 
 describe('what is sent of an edited workspace', () => {
   const before = workspace();
@@ -14,6 +15,21 @@ describe('what is sent of an edited workspace', () => {
     expect(updateOf(before, { ...editedFrom(before), memory: 6_000, containerSize: 7_000 })).toEqual({ compute: { memory: 6_000 }, storage: { container_size: 7_000 } });
     expect(updateOf(before, { ...editedFrom(before), name: 'b', image: ' x:1 ', idleTimeout: 3_600 })).toEqual({ display_name: 'b', container_image: 'x:1', idle_timeout: 3_600 });
   });
+});
+
+test('a kind of image that nobody named is left to the server', () => {
+  const before = workspace();
+  expect(updateOf(before, { ...editedFrom(before), image: 'x:1', profile: '' })).toEqual({ container_image: 'x:1' });
+  expect(updateOf(before, { ...editedFrom(before), profile: 'custom', port: 9_000, shm: 500 })).toEqual({ profile: 'custom', port: 9_000, compute: { shm: 500 } });
+});
+
+describe('a verdict in words', () => {
+  test.each([
+    [{ verdict: 'fits', position: 0, short: '', reason: '' }, 'Fits.', ''],
+    [{ verdict: 'waits', position: 3, short: 'over your quota by 2 GB', reason: '' }, 'Waits, position 3.', 'Over your quota by 2 GB.'],
+    [{ verdict: 'refused', position: 0, short: 'over your quota by 2 GB', reason: 'Ask for less.' }, 'Over your quota by 2 GB.', 'Ask for less.'],
+    [{ verdict: 'refused', position: 0, short: '', reason: 'No.' }, 'Not possible.', 'No.'],
+  ] as const)('%j', (check, head, reason) => expect(verdictOf(check)).toMatchObject({ head, reason }));
 });
 
 describe('undo of a delete', () => {

@@ -16,4 +16,4 @@ export function isAtField(problem: ApiError): boolean {
   return Object.keys(problem.fields).some((field) => shownAtFields.has(field));
 }
 
-const shownAtFields = new Set(['display_name', 'container_image', 'compute.cpus', 'compute.memory', 'storage.volume_size', 'storage.container_size']);
+const shownAtFields = new Set(['display_name', 'container_image', 'profile', 'port', 'idle_timeout', 'compute.cpus', 'compute.memory', 'compute.shm', 'compute.processes', 'compute.gpus', 'storage.volume_size', 'storage.container_size']);

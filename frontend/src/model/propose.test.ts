@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { host, image, limit, volume } from '../../test/samples';
-import { inputOf, nameOf, newDraft } from './draft';
+import { host, image, limit, quota, volume } from '../../test/samples';
+import { followLimits, inputOf, nameOf, newDraft, quotaWith } from './draft';
 import { labelOfSize, nameForImage, proposeName, sizesFrom } from './propose';
 
 test.each([
@@ -31,9 +31,21 @@ test('a draft asks for the default image, a kept volume and a name nobody has', 
   const draft = newDraft([image({ default: false, image: 'b', name: 'B' }), image()], host().limits, { anyImage: false, volume: volume() });
   expect(nameOf(draft, ['old'])).toBe('old-2');
   expect(inputOf(draft, ['old'])).toEqual({
-    display_name: 'old-2', container_image: 'lab-workspace-minimal:latest', profile: 'workspace-minimal', compute: { cpus: 1, memory: 2_000 },
+    display_name: 'old-2', container_image: 'lab-workspace-minimal:latest', profile: 'workspace-minimal', compute: { cpus: 1, memory: 2_000, shm: 0, processes: 4_096 },
     storage: { volume: 'ws-old-vol', volume_size: 5_000, container_size: 5_000 }, idle_timeout: 0,
   });
+});
+
+test('numbers that nobody touched follow the limits of another kind of image', () => {
+  const before = host().limits;
+  const after = { ...before, memory: limit({ default: 4_000, unit: 'MB' }), cpus: limit({ default: 2 }) };
+  const draft = { ...newDraft([image()], before, { anyImage: false, volume: undefined }), cpus: 3 };
+  expect(followLimits(draft, before, after)).toMatchObject({ cpus: 3, memory: 4_000 });
+});
+
+test('what would be held is what is held and the draft', () => {
+  const draft = { ...newDraft([image()], host().limits, { anyImage: false, volume: undefined }), memory: 2_000 };
+  expect(quotaWith(quota(), draft).memory).toMatchObject({ reserved: 6_000, total: 32_000 });
 });
 
 test('any image leaves it to the server to find out its profile', () => {

@@ -33,7 +33,7 @@ describe('the one thing to do next', () => {
     ['a starting one is called off', workspace({ status: 'pending', actions: ['cancel', 'stop'] }), { do: 'cancel', label: 'Cancel' }],
     ['a stopped one is started', workspace({ status: 'stopped', actions: ['start'] }), { do: 'start', label: 'Start' }],
     ['out of memory wants more', failed({ reason_code: 'oom' }), { do: 'startWithMemory', label: 'Start with 6 GB', memory: 6_000 }],
-    ['at the limit there is no more', failed({ reason_code: 'oom', compute: { cpus: 1, memory: 8_000, shm: 1, processes: 1 } }), { do: 'start', label: 'Start again' }],
+    ['at the limit there is no more', failed({ reason_code: 'oom', compute: { cpus: 1, memory: 8_000, shm: 1, processes: 1, gpus: 0 } }), { do: 'start', label: 'Start again' }],
     ['a missing image is changed', failed({ reason_code: 'image_missing' }), { do: 'changeImage', label: 'Change image' }],
     ['any other failure is tried again', failed({ reason_code: 'exited' }), { do: 'start', label: 'Start again' }],
     ['nothing while the engine is down', workspace({ actions: [] }), undefined],

@@ -6,6 +6,7 @@ import { errorOf } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Workspace } from '../../api/types';
 import { probeAddress } from '../../model/address';
+import { queueText } from '../../model/rowLine';
 import { currentStep } from '../../model/state';
 import { useNotice } from './notices';
 import { openWaitingTab, type WaitingTab } from './waitingTab';
@@ -103,6 +104,7 @@ export function OpeningProvider({ children }: { children: ReactNode }) {
 }
 
 function progressText(workspace: Workspace): string {
+  if (workspace.phase === 'queued') return `${workspace.display_name} waits, ${queueText(workspace)}. ${workspace.reason}`;
   const current = currentStep(workspace);
   const how = current === undefined ? workspace.reason : [current.step.title, current.step.detail].filter((part) => part !== '').join(' · ');
   return `Starting ${workspace.display_name}${how === '' ? ' …' : `: ${how}`}`;

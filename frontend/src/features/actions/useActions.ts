@@ -17,6 +17,8 @@ export interface Actions {
   /** Also calls a start off. */
   stop: (workspace: Workspace) => Promise<boolean>;
   restart: (workspace: Workspace) => Promise<boolean>;
+  /** Keeps it from being stopped for being unused, for its idle timeout once more. */
+  extend: (workspace: Workspace) => Promise<boolean>;
   /** Throws what the server has against the name. */
   rename: (workspace: Workspace, name: string) => Promise<void>;
   /** Stops it and offers to start it again: for keys, which are pressed by accident. */
@@ -69,6 +71,7 @@ export function useActions(): Actions {
         return stopped;
       },
       restart: (workspace) => reported(() => client.restart(workspace.id)),
+      extend: (workspace) => reported(async () => putWorkspace(cache, await client.extend(workspace.id))),
       rename: async (workspace, name) => putWorkspace(cache, await client.update(workspace.id, { display_name: name })),
       remove: (workspace) =>
         reported(async () => {
@@ -110,7 +113,12 @@ export function sameAgain(workspace: Workspace, filesKept: boolean): WorkspaceIn
     display_name: workspace.display_name,
     container_image: workspace.container_image,
     profile: workspace.profile,
-    compute: { cpus: workspace.compute.cpus, memory: workspace.compute.memory },
+    port: workspace.port,
+    compute: {
+      cpus: workspace.compute.cpus,
+      memory: workspace.compute.memory,
+      ...(workspace.compute.gpus > 0 ? { gpus: workspace.compute.gpus } : {}),
+    },
     storage: {
       ...(filesKept ? { volume: workspace.storage.volume } : {}),
       volume_size: workspace.storage.volume_size,

@@ -1,19 +1,24 @@
 import Button from '@mui/material/Button';
 import MenuItem from '@mui/material/MenuItem';
 import TextField from '@mui/material/TextField';
-import { useState, type SubmitEvent } from 'react';
+import { useId, useState, type SubmitEvent } from 'react';
 import { useNavigate } from 'react-router';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { queries } from '../../api/cache';
 import { ApiError, errorOf } from '../../api/client';
-import type { Host, Image, Volume, Workspace } from '../../api/types';
+import { useClient } from '../../api/context';
+import type { Host, Image, Limit, Volume, Workspace } from '../../api/types';
 import { useReadOnly } from '../../components/Banner';
-import { ChoiceChips } from '../../components/ChoiceChips';
+import { IdleField } from '../../components/IdleField';
+import { ImageKind } from '../../components/ImageKind';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord } from '../../components/LimitWords';
+import { useCheck } from '../../components/useCheck';
 import { useKeys } from '../../components/useKeys';
 import { useNow } from '../../components/useNow';
 import { useUser } from '../../components/user';
-import { inputOf, nameOf, newDraft, type Draft } from '../../model/draft';
-import { formatAgo, formatIdle, formatMB } from '../../model/format';
+import { followLimits, inputOf, nameOf, newDraft, profileOf, type Draft } from '../../model/draft';
+import { formatAgo, formatMB } from '../../model/format';
 import { isAtField, nameProblemOf, takenName } from '../../model/problems';
 import { pathTo } from '../../paths';
 import styles from './CreateForm.module.css';
@@ -30,16 +35,27 @@ interface Props {
   wish: { anyImage: boolean; volume: string };
 }
 
+/** Fields of which a problem could not be seen. */
+const foldedAway = /^(storage|compute\.(shm|processes|gpus)|idle_timeout|port|profile)/;
+
 export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   const user = useUser();
   const navigate = useNavigate();
   const create = useCreate();
   const readOnly = useReadOnly();
   const now = useNow(60_000);
-  const limits = host.limits;
+  const client = useClient();
+  const verdictId = useId();
   const [draft, setDraft] = useState<Draft>(() =>
-    newDraft(images, limits, { anyImage: wish.anyImage, volume: kept.find((volume) => volume.name === wish.volume) }),
+    newDraft(images, host.limits, { anyImage: wish.anyImage, volume: kept.find((volume) => volume.name === wish.volume) }),
   );
+  // Another kind of image may have other limits.
+  const { data: limits = host.limits } = useQuery({ ...queries.limits(client, profileOf(draft)), placeholderData: keepPreviousData });
+  const [followed, setFollowed] = useState(host.limits);
+  if (followed !== limits) {
+    setFollowed(limits);
+    setDraft(followLimits(draft, followed, limits));
+  }
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [busy, setBusy] = useState(false);
   const [moreShown, setMoreShown] = useState(false);
@@ -51,21 +67,36 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
 
   const name = nameOf(draft, taken);
   const nameProblem = taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
+  const input = inputOf(draft, taken);
+  // A name that is missing or taken is said at its field; whether the rest fits is another question.
+  const askable = input.container_image === '' ? undefined : { ...input, display_name: 'a name that nobody has' };
+  const checked = useCheck('create', askable, (asked, signal) => client.check(asked, signal));
+  const problems = { ...checked.error?.fields, ...problem?.fields };
+  const refused = checked.current && (checked.check?.verdict === 'refused' || checked.error?.code === 'invalid');
+  const waits = checked.check?.verdict === 'waits';
   useKeys({ Escape: () => void navigate(pathTo.home(user)) });
 
   const submit = async (event: SubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
-    if (nameProblem !== '') return; // a tab would open and close
+    if (nameProblem !== '' || refused) return; // a tab would open and close
     setBusy(true);
     try {
-      await create(inputOf(draft, taken));
+      await create(input, waits);
     } catch (thrown) {
       const error = errorOf(thrown);
       setProblem(error);
-      if (Object.keys(error.fields).some((field) => field.startsWith('storage.'))) setMoreShown(true);
+      if (Object.keys(error.fields).some((field) => foldedAway.test(field))) setMoreShown(true);
       setBusy(false);
     }
   };
+
+  const fields: { title: string; label: string; limit: Limit; field: 'shm' | 'processes' | 'gpus' | 'volumeSize' | 'containerSize'; problemAt: string; hint: string }[] = [
+    { title: 'Shared memory', label: 'Shared memory', limit: limits.shm, field: 'shm', problemAt: 'compute.shm', hint: '0 goes with the memory' },
+    { title: 'Processes', label: 'Processes, at most', limit: limits.processes, field: 'processes', problemAt: 'compute.processes', hint: '' },
+    ...(limits.gpus.max > 0 ? [{ title: 'GPUs', label: 'GPUs', limit: limits.gpus, field: 'gpus' as const, problemAt: 'compute.gpus', hint: '' }] : []),
+    { title: 'Files', label: 'Files, at most', limit: limits.volume_size, field: 'volumeSize', problemAt: 'storage.volume_size', hint: '' },
+    { title: 'Container', label: 'Container, at most', limit: limits.container_size, field: 'containerSize', problemAt: 'storage.container_size', hint: 'What is written outside of the files' },
+  ];
 
   return (
     <form
@@ -82,7 +113,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
     >
       <div className={styles.fields}>
         <h1>New workspace</h1>
-        <ImageChoice images={images} draft={draft} onChange={change} problem={problem?.fields.container_image} />
+        <ImageChoice images={images} draft={draft} onChange={change} problems={problems} />
         <div className={styles.pair}>
           <div>
             <h2 id="create-name">Name</h2>
@@ -116,46 +147,52 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
             </TextField>
           </div>
         </div>
-        <SizeChoice limits={limits} draft={draft} onChange={change} problems={problem?.fields ?? {}} />
-        {limits.idle_timeout.choices.length > 0 && (
-          <ChoiceChips
-            label={
-              <>
-                When idle <ActsWord limit={limits.idle_timeout} />
-              </>
-            }
-            value={String(draft.idleTimeout)}
-            choices={limits.idle_timeout.choices.map((seconds) => ({ value: String(seconds), label: formatIdle(seconds) }))}
-            onChange={(value) => change({ idleTimeout: Number(value) })}
-          />
-        )}
+        <SizeChoice limits={limits} draft={draft} onChange={change} problems={problems} />
         <details className={styles.more} open={moreShown} onToggle={(event) => setMoreShown(event.currentTarget.open)}>
-          <summary>Limits of files and container</summary>
-          <div className={styles.pair}>
-            <div>
-              <h3>
-                Files <ActsWord limit={limits.volume_size} />
-              </h3>
-              <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={draft.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
-            </div>
-            <div>
-              <h3>
-                Container <ActsWord limit={limits.container_size} />
-              </h3>
-              <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={draft.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
-            </div>
+          <summary>More: shared memory, processes{limits.gpus.max > 0 && ', GPUs'}, disk, idle time, port</summary>
+          <div className={styles.grid}>
+            {fields.map(({ title, label, limit, field, problemAt, hint }) => (
+              <div key={field}>
+                <h3>
+                  {title} <ActsWord limit={limit} />
+                </h3>
+                <LimitField label={label} labelHidden limit={limit} value={draft[field]} onChange={(value) => change({ [field]: value })} problem={problems[problemAt]} hint={hint} />
+              </div>
+            ))}
           </div>
+          <div className={styles.section}>
+            <IdleField
+              label={
+                <>
+                  When idle <ActsWord limit={limits.idle_timeout} />
+                </>
+              }
+              limit={limits.idle_timeout}
+              value={draft.idleTimeout}
+              onChange={(idleTimeout) => change({ idleTimeout })}
+              problem={problems.idle_timeout}
+            />
+          </div>
+          {draft.image !== undefined && (
+            <div className={styles.section}>
+              <h3>Image</h3>
+              <ImageKind image={draft.image.image} profile={draft.profile} port={draft.port} onChange={change} problems={problems} />
+            </div>
+          )}
         </details>
       </div>
       <div className={styles.side}>
-        <Fits draft={draft} workspaces={workspaces} host={host} />
+        <Fits id={verdictId} draft={draft} checked={checked} host={host} />
+        <p className="small dim">
+          CPU and memory <ActsWord limit={limits.cpus} /> · files <ActsWord limit={limits.volume_size} /> on this host
+        </p>
         {problem !== undefined && !isAtField(problem) && (
           <p className={styles.problem} role="alert">
             {problem.message}
           </p>
         )}
-        <Button type="submit" variant="contained" color="primary" className={styles.create ?? ''} disabled={busy || readOnly}>
-          Create and open <kbd className="key">Enter</kbd>
+        <Button type="submit" variant="contained" color="primary" className={styles.create ?? ''} disabled={busy || readOnly || refused} aria-describedby={verdictId}>
+          {waits ? 'Create and wait' : 'Create and open'} <kbd className="key">Enter</kbd>
         </Button>
         <Button variant="text" onClick={() => void navigate(pathTo.home(user))}>
           Cancel

@@ -1,37 +1,41 @@
-import type { Host, Workspace } from '../../api/types';
-import { ActsWord } from '../../components/LimitWords';
+import { useQuery } from '@tanstack/react-query';
+import { queries } from '../../api/cache';
+import { useClient } from '../../api/context';
+import type { Host } from '../../api/types';
 import { Meter } from '../../components/Meter';
-import { holdingWith, type Draft } from '../../model/draft';
-import { formatNumber, gigabytes } from '../../model/format';
+import type { Checked } from '../../components/useCheck';
+import { VerdictBox } from '../../components/VerdictBox';
+import { barOf, showsGpus, type Bar } from '../../model/amounts';
+import { quotaWith, type Draft } from '../../model/draft';
 import styles from './Fits.module.css';
 
-/** Answers before anybody asks: what limits hold of the machine once this one runs too. */
-export function Fits({ draft, workspaces, host }: { draft: Draft; workspaces: Workspace[]; host: Host }) {
-  const holding = holdingWith(draft, workspaces, host);
+/** What would become of it, and what its owner holds afterwards. */
+export function Fits({ id, draft, checked, host }: { id: string; draft: Draft; checked: Checked; host: Host }) {
+  const client = useClient();
+  const { data: quota } = useQuery(queries.quota(client));
+  const after = quota && quotaWith(quota, draft);
+  const bars: [string, Bar][] =
+    quota === undefined || after === undefined
+      ? []
+      : [
+          ['CPU', barOf('CPU', after.cpus)],
+          ['Memory', barOf('Memory', after.memory)],
+          ...(draft.volume === undefined && after.storage.quota !== null ? [['Storage', barOf('Storage', after.storage)] as [string, Bar]] : []),
+          ...(showsGpus(quota, host.gpus) ? [['GPUs', barOf('GPUs', after.gpus)] as [string, Bar]] : []),
+        ];
+  const short = bars.filter(([, bar]) => (bar.heldShare ?? 0) > 1);
   return (
-    <>
-      <div className={styles.fits} data-fits={holding.fits} aria-live="polite">
-        {holding.fits ? (
-          <>
-            <b>Fits.</b> Afterwards limits hold
-          </>
-        ) : (
-          <>
-            <b>More than this machine has.</b> It starts, but all together may run short. Afterwards limits hold
-          </>
-        )}
-        <div className={`small ${styles.line}`}>
-          CPU {formatNumber(holding.cpus)} of {formatNumber(host.cpus)}
-          <Meter held={holding.cpus / host.cpus} tone={holding.cpus > host.cpus ? 'warn' : 'use'} />
+    <VerdictBox id={id} checked={checked}>
+      {bars.length > 0 && ' Afterwards limits hold'}
+      {bars.map(([name, bar]) => (
+        <div key={name} className={`small numbers ${styles.line}`} title={bar.sentence}>
+          <span>
+            {name} {bar.value} {bar.rest}
+          </span>
+          {bar.heldShare !== undefined && <Meter held={bar.heldShare} tone={bar.heldShare > 1 ? 'warn' : 'use'} />}
         </div>
-        <div className={`small ${styles.line}`}>
-          Memory {gigabytes(holding.memory)} of {gigabytes(host.memory)} GB
-          <Meter held={holding.memory / host.memory} tone={holding.memory > host.memory ? 'warn' : 'use'} />
-        </div>
-      </div>
-      <p className="small dim">
-        CPU and memory <ActsWord limit={host.limits.cpus} />
-      </p>
-    </>
+      ))}
+      {short.length > 0 && <p className={`small ${styles.short}`}>More than there is: all together may run short.</p>}
+    </VerdictBox>
   );
 }

@@ -1,40 +1,45 @@
 import TextField from '@mui/material/TextField';
 import { useId } from 'react';
 import type { Image } from '../../api/types';
+import { ImageKind } from '../../components/ImageKind';
 import { Initials } from '../../components/Initials';
 import type { Draft } from '../../model/draft';
 import styles from './ImageChoice.module.css';
 
 interface Props {
   images: Image[];
-  draft: Pick<Draft, 'image' | 'anyImage'>;
+  draft: Pick<Draft, 'image' | 'anyImage' | 'profile' | 'port'>;
   onChange: (part: Partial<Draft>) => void;
-  problem: string | undefined;
+  problems: Readonly<Record<string, string>>;
 }
 
-export function ImageChoice({ images, draft, onChange, problem }: Props) {
+export function ImageChoice({ images, draft, onChange, problems }: Props) {
   const group = useId();
   return (
     <fieldset className={styles.group}>
       <legend className={styles.legend}>What to run</legend>
       <div className={styles.cards}>
         {images.map((image) => (
-          <Card key={image.image} group={group} name={image.name} note={image.note} title={image.description} checked={draft.image?.image === image.image} onChoose={() => onChange({ image })} />
+          <Card key={image.image} group={group} name={image.name} note={image.note} title={[image.description, image.warning].filter((part) => part !== '').join(' ')} checked={draft.image?.image === image.image} onChoose={() => onChange({ image, profile: '', port: 0 })} />
         ))}
-        <Card group={group} name="Any image" note="by name" title="" initials="…" checked={draft.image === undefined} onChoose={() => onChange({ image: undefined })} />
+        <Card group={group} name="Another image …" note="by name" title="" initials="…" checked={draft.image === undefined} onChoose={() => onChange({ image: undefined, profile: '', port: 0 })} />
       </div>
+      {draft.image !== undefined && draft.image.warning !== '' && <p className={`small ${styles.warning}`}>{draft.image.warning}</p>}
       {draft.image === undefined && (
+        <>
         <TextField
           className={styles.any ?? ''}
           fullWidth
           required
           value={draft.anyImage}
           placeholder="quay.io/jupyter/scipy-notebook:latest"
-          onChange={(event) => onChange({ anyImage: event.target.value })}
-          error={problem !== undefined}
-          helperText={problem ?? 'As you would say to docker pull.'}
+          onChange={(event) => onChange({ anyImage: event.target.value, profile: '', port: 0 })}
+          error={problems.container_image !== undefined}
+          helperText={problems.container_image ?? 'As you would say to docker pull.'}
           slotProps={{ htmlInput: { 'aria-label': 'Name of the image', className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
         />
+        <ImageKind image={draft.anyImage} profile={draft.profile} port={draft.port} onChange={onChange} problems={problems} />
+        </>
       )}
     </fieldset>
   );

@@ -12,9 +12,12 @@ import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
 import { useKeys } from '../../components/useKeys';
 import { WithWorkspace } from '../../components/WithWorkspace';
+import { useNow } from '../../components/useNow';
+import { queueText, rowLine, sentenceOf } from '../../model/rowLine';
 import { lookOf } from '../../model/state';
 import { pathTo, type DetailTab } from '../../paths';
 import { NextButton } from '../actions/NextButton';
+import { ExtendLink } from '../actions/ExtendLink';
 import { useActions } from '../actions/useActions';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
 import styles from './DetailPage.module.css';
@@ -69,8 +72,11 @@ function Detail({ workspace }: { workspace: Workspace }) {
           {!readOnly && <HeadButtons workspace={workspace} host={host} />}
         </div>
       </div>
+      {workspace.status === 'running' && <RunningReason workspace={workspace} readOnly={readOnly} />}
+      {workspace.update_available !== '' && <p className={styles.reason}>{workspace.update_available}</p>}
       {workspace.reason !== '' && workspace.status !== 'terminating' && (
         <p className={styles.reason}>
+          {workspace.phase === 'queued' && `${sentenceOf(queueText(workspace))} `}
           {workspace.reason}
           {workspace.status === 'pending' && (
             <>
@@ -91,6 +97,17 @@ function Detail({ workspace }: { workspace: Workspace }) {
         {tab === 'settings' && host !== undefined && <Settings workspace={workspace} limits={host.limits} readOnly={readOnly} />}
       </div>
     </>
+  );
+}
+
+/** What is urgent of it, unless its reason says it below. */
+function RunningReason({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {
+  const line = rowLine({ ...workspace, reason: '', update_available: '' }, useNow());
+  if (line.kind === 'since') return null;
+  return (
+    <p className={styles.reason} data-warn={line.warn}>
+      {sentenceOf(line.text)} {line.title} {line.extend && !readOnly && <ExtendLink workspace={workspace} />}
+    </p>
   );
 }
 

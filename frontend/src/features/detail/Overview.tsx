@@ -1,18 +1,19 @@
 import { useQuery } from '@tanstack/react-query';
+import { Fragment } from 'react';
+import { queries } from '../../api/cache';
 import { errorOf } from '../../api/client';
 import { useClient } from '../../api/context';
-import type { Host, Limit, Workspace } from '../../api/types';
+import type { Host, Limit, Use, Workspace } from '../../api/types';
 import { useReadOnly } from '../../components/Banner';
 import { ActsWord } from '../../components/LimitWords';
 import { Meter } from '../../components/Meter';
 import { Ago } from '../../components/Time';
+import { nearlyFull, usedOf } from '../../model/amounts';
 import { formatBytes, formatCpus, formatDate, formatExact, formatFiles, formatIdle, formatMB, formatNumber, gigabytes } from '../../model/format';
+import { namesOf } from '../../model/rowLine';
 import { holdsResources, lastLinesOf } from '../../model/state';
 import { StepList } from '../start/StepList';
 import styles from './Overview.module.css';
-
-/** Fields as people call them. */
-const fieldNames: Record<string, string> = { shm: 'shared memory' };
 
 export function Overview({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {
   return (
@@ -35,23 +36,30 @@ export function Overview({ workspace, host }: { workspace: Workspace; host: Host
   );
 }
 
+/** What it uses now of its limits; what does not run shows what it will hold. */
 function Held({ workspace, host }: { workspace: Workspace; host: Host }) {
+  const { data: use } = useQuery({ ...queries.use, select: (uses: Use[]) => uses.find((one) => one.id === workspace.id) });
   const held = holdsResources(workspace);
   const { cpus, memory } = workspace.compute;
+  const rows: { name: string; used: number | null | undefined; whole: number; unit: string; machine: string }[] = [
+    { name: 'CPU', used: use?.cpus, whole: cpus, unit: 'CPUs', machine: `${formatNumber(cpus)} of ${formatCpus(host.cpus)}` },
+    { name: 'Memory', used: use?.memory, whole: memory, unit: 'MB', machine: `${gigabytes(memory)} of ${formatMB(host.memory)}` },
+  ];
   return (
     <section className="card">
-      <h2>{held ? 'Holds of this machine' : 'Will hold of this machine'}</h2>
-      <div className={styles.held}>
-        <span>CPU</span>
-        <span className="dim">
-          {formatNumber(cpus)} of {formatCpus(host.cpus)}
-        </span>
-        <Meter held={cpus / host.cpus} />
-        <span>Memory</span>
-        <span className="dim">
-          {gigabytes(memory)} of {formatMB(host.memory)}
-        </span>
-        <Meter held={memory / host.memory} />
+      <h2>{held ? 'Uses now' : 'Will hold of this machine'}</h2>
+      <div className={`numbers ${styles.held}`}>
+        {rows.map(({ name, used, whole, unit, machine }) => {
+          const text = held && used !== null && used !== undefined ? usedOf(used, whole, unit) : undefined;
+          const share = held ? (used ?? 0) / whole : undefined;
+          return (
+            <Fragment key={name}>
+              <span>{name}</span>
+              <span className="dim">{text !== undefined ? `${text.value} ${text.rest}` : machine}</span>
+              {share === undefined ? <Meter held={unit === 'MB' ? memory / host.memory : cpus / host.cpus} /> : <Meter used={share} tone={unit === 'MB' && share >= nearlyFull ? 'warn' : 'use'} />}
+            </Fragment>
+          );
+        })}
       </div>
     </section>
   );
@@ -60,6 +68,7 @@ function Held({ workspace, host }: { workspace: Workspace; host: Host }) {
 function Files({ workspace }: { workspace: Workspace }) {
   const client = useClient();
   const readOnly = useReadOnly();
+  const { storage } = workspace;
   // Measuring walks all files, so it is done when somebody asks.
   const usage = useQuery({ queryKey: ['usage', workspace.id], queryFn: () => client.usage(workspace.id), enabled: false, retry: false });
   return (
@@ -71,11 +80,23 @@ function Files({ workspace }: { workspace: Workspace }) {
             <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, measured <Ago time={usage.data.measured_at} />.{' '}
           </>
         )}
+        {usage.data === undefined && storage.volume_used !== null && storage.volume_measured_at !== null && (
+          <>
+            <b>{formatMB(storage.volume_used)}</b> of {formatMB(storage.volume_size)}, measured <Ago time={storage.volume_measured_at} />.{' '}
+          </>
+        )}
         {usage.isError && !usage.isFetching && <>{errorOf(usage.error).detail} </>}
         <button type="button" className={styles.measure} disabled={usage.isFetching || readOnly} onClick={() => void usage.refetch()}>
           {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
         </button>
       </p>
+      {storage.container_used !== null && storage.container_measured_at !== null && (
+        <p className={styles.files}>
+          Outside of them <b>{formatMB(storage.container_used)}</b> of {formatMB(storage.container_size)}, measured <Ago time={storage.container_measured_at} />.
+        </p>
+      )}
+      {storage.warning !== '' && <p className={styles.pending}>{storage.warning}</p>}
+      {storage.cannot_be_measured !== '' && <p className="small dim">{storage.cannot_be_measured}</p>}
       <p className="small dim">They stay in their volume when the workspace stops{workspace.clear_volume_on_stop ? ', but this one is emptied then' : ''}.</p>
     </section>
   );
@@ -88,8 +109,9 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
     ['Memory', formatMB(compute.memory), host.limits.memory],
     ['Shared memory', formatMB(compute.shm), host.limits.shm],
     ['Processes', formatNumber(compute.processes), host.limits.processes],
-    ['Files', formatMB(storage.volume_size), host.limits.volume_size],
-    ['Container', formatMB(storage.container_size), host.limits.container_size],
+    ...(compute.gpus > 0 ? [['GPUs', workspace.gpu_ids.length > 0 ? `${formatNumber(compute.gpus)}: ${workspace.gpu_ids.join(', ')}` : formatNumber(compute.gpus), host.limits.gpus] as [string, string, Limit]] : []),
+    ['Files', formatMB(storage.volume_size), { ...host.limits.volume_size, acts: storage.volume_acts }],
+    ['Container', formatMB(storage.container_size), { ...host.limits.container_size, acts: storage.container_acts }],
     ['Idle', formatIdle(workspace.idle_timeout), host.limits.idle_timeout],
   ];
   return (
@@ -105,8 +127,9 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
           </div>
         ))}
       </dl>
+      {workspace.above_limits.length > 0 && <p className={styles.pending}>Above what is allowed now, lowered at the next start: {namesOf(workspace.above_limits)}.</p>}
       {workspace.pending_restart.length > 0 && (
-        <p className={styles.pending}>Changed, acts from the next start on: {workspace.pending_restart.map((field) => fieldNames[field] ?? field).join(', ')}.</p>
+        <p className={styles.pending}>Changed, acts from the next start on: {namesOf(workspace.pending_restart)}.</p>
       )}
     </section>
   );

@@ -1,17 +1,20 @@
 import Button from '@mui/material/Button';
 import TextField from '@mui/material/TextField';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState, type ReactNode } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 import { putWorkspace, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
-import type { Limit, Limits, Workspace } from '../../api/types';
-import { ChoiceChips } from '../../components/ChoiceChips';
+import type { Limit, Limits, Workspace, WorkspaceUpdate } from '../../api/types';
+import { IdleField } from '../../components/IdleField';
+import { ImageKind } from '../../components/ImageKind';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord, AppliesWord } from '../../components/LimitWords';
+import { useCheck } from '../../components/useCheck';
+import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
-import { formatIdle } from '../../model/format';
+import { formatMB } from '../../model/format';
 import { isAtField, nameProblemOf } from '../../model/problems';
 import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
@@ -32,8 +35,9 @@ function keyOf(workspace: Workspace): string {
 }
 
 /** What can be changed, each with when it acts. */
-export function Settings({ workspace, limits, readOnly }: Props) {
+export function Settings({ workspace, limits: usual, readOnly }: Props) {
   const client = useClient();
+  const verdictId = useId();
   const cache = useQueryClient();
   const navigate = useNavigate();
   const focus = (useLocation().state as { focus?: string } | null)?.focus;
@@ -49,15 +53,20 @@ export function Settings({ workspace, limits, readOnly }: Props) {
   const update = updateOf(workspace, edited);
   // Who corrects what failed wants it to run.
   const starts = update !== undefined && hasEnded(workspace) && workspace.actions.includes('start');
-  const restarts = update?.container_image !== undefined && workspace.desired === 'running' && !hasEnded(workspace);
-  const nameProblem = nameProblemOf(problem, edited.name);
+  const { data: limits = usual } = useQuery({ ...queries.limits(client, edited.profile), placeholderData: keepPreviousData });
+  const checked = useCheck(workspace.id, update, (asked: WorkspaceUpdate, signal) => client.checkUpdate(workspace.id, asked, { signal }));
+  const problems = { ...checked.error?.fields, ...problem?.fields };
+  // One that does not run is asked about its next start, and can be changed meanwhile.
+  const refused = checked.current && ((checked.check?.verdict === 'refused' && workspace.status === 'running') || checked.error?.code === 'invalid');
+  const restarts = (update?.container_image !== undefined || update?.port !== undefined || update?.profile !== undefined) && workspace.desired === 'running' && !hasEnded(workspace);
+  const nameProblem = nameProblemOf(problem ?? checked.error, edited.name);
   const change = (part: Partial<Edited>): void => {
     setTouched({ ...touched, ...part });
     setProblem(undefined);
     setState('editing');
   };
   const save = async (): Promise<void> => {
-    if (update === undefined) return;
+    if (update === undefined || refused) return;
     setState('saving');
     try {
       putWorkspace(cache, await client.update(workspace.id, update));
@@ -85,39 +94,56 @@ export function Settings({ workspace, limits, readOnly }: Props) {
           <TextField fullWidth required value={edited.name} onChange={(event) => change({ name: event.target.value })} error={nameProblem !== ''} helperText={nameProblem} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }} />
         </Row>
         <Row title="Image" applies="restart">
-          <ImageField value={edited.image} onChange={(image) => change({ image })} problem={problem?.fields.container_image} autoFocus={focus === 'image'} />
+          <ImageField
+            value={edited.image}
+            // What the image before was says nothing of another one.
+            onChange={(image) => change({ image, profile: image.trim() === workspace.container_image ? workspace.profile : '', port: image.trim() === workspace.container_image ? workspace.port : 0 })}
+            problem={problems.container_image}
+            autoFocus={focus === 'image'}
+          />
+          <ImageKind image={edited.image} profile={edited.profile} port={edited.port} onChange={change} problems={problems} />
         </Row>
         <Row title="CPU" limit={limits.cpus}>
-          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problem?.fields['compute.cpus']} />
+          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
         </Row>
         <Row title="Memory" limit={limits.memory} note="Shared memory follows at the next start.">
-          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problem?.fields['compute.memory']} />
+          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
         </Row>
-        <Row title="Files" limit={limits.volume_size}>
-          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problem?.fields['storage.volume_size']} />
-        </Row>
-        <Row title="Container" limit={limits.container_size}>
-          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problem?.fields['storage.container_size']} />
-        </Row>
-        {limits.idle_timeout.choices.length > 0 && (
-          <Row title="When idle" limit={limits.idle_timeout}>
-            <ChoiceChips
-              label="When idle"
-              labelHidden
-              value={String(edited.idleTimeout)}
-              choices={limits.idle_timeout.choices.map((seconds) => ({ value: String(seconds), label: formatIdle(seconds) }))}
-              onChange={(value) => change({ idleTimeout: Number(value) })}
-            />
+        {limits.gpus.max > 0 && (
+          <Row title="GPUs" limit={limits.gpus}>
+            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
           </Row>
         )}
+        <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)}>
+          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
+        </Row>
+        <Row title="Container" limit={{ ...limits.container_size, acts: workspace.storage.container_acts }} note={usedNote(workspace.storage.container_used)}>
+          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
+        </Row>
+        <Row title="When idle" limit={limits.idle_timeout}>
+          <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
+        </Row>
+        <Row title="Shared memory" limit={limits.shm}>
+          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
+        </Row>
+        <Row title="Processes" limit={limits.processes}>
+          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
+        </Row>
       </fieldset>
       <div className={styles.foot}>
+        {update !== undefined && (update.compute !== undefined || update.storage !== undefined || checked.error !== undefined) && (
+          <div className={styles.verdict}>
+            <VerdictBox id={verdictId} checked={checked} {...(workspace.status === 'running' ? {} : { about: 'At its next start:' })}>
+              {checked.check?.verdict === 'fits' && workspace.status !== 'running' && ' It acts from the next start on.'}
+            </VerdictBox>
+          </div>
+        )}
         {problem !== undefined && !isAtField(problem) && (
           <p className={styles.problem} role="alert">
             {problem.message}
           </p>
         )}
-        <Button type="submit" variant="contained" color="primary" disabled={update === undefined || state === 'saving' || readOnly}>
+        <Button type="submit" variant="contained" color="primary" disabled={update === undefined || state === 'saving' || readOnly || refused} aria-describedby={verdictId}>
           {starts ? 'Save and start' : restarts ? 'Save and restart' : 'Save'}
         </Button>
         {update !== undefined && (
@@ -132,7 +158,7 @@ export function Settings({ workspace, limits, readOnly }: Props) {
           </Button>
         )}
         <span className="small dim" role="status">
-          {restarts && 'Changing the image restarts the workspace at once. Unsaved work in it is lost; files stay.'}
+          {restarts && 'Changing the image or its port restarts the workspace at once. Unsaved work in it is lost; files stay.'}
           {state === 'saved' && update === undefined && 'Saved.'}
         </span>
       </div>
@@ -140,11 +166,16 @@ export function Settings({ workspace, limits, readOnly }: Props) {
   );
 }
 
+/** How much of a limit is taken, as far as it was measured. */
+function usedNote(used: number | null): string | undefined {
+  return used === null ? undefined : `${formatMB(used)} used.`;
+}
+
 interface RowProps {
   title: string;
   applies?: 'live' | 'restart';
   limit?: Limit;
-  note?: string;
+  note?: string | undefined;
   children: ReactNode;
 }
 

@@ -56,6 +56,6 @@ const limitNames: [keyof Limits, string][] = [
 function limitsEvidence(limits: Limits): string {
   const named = (acts: string): string => limitNames.filter(([key]) => limits[key].acts === acts).map(([, name]) => name).join(', ');
   const parts = [`${named('enforced')} enforced`];
-  if (named('not acting yet') !== '') parts.push(`${named('not acting yet')} not acting yet`);
+  if (named('watched') !== '') parts.push(`${named('watched')} watched`);
   return parts.join('; ');
 }

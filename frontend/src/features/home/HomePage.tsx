@@ -63,6 +63,7 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
           <span>State</span>
           <span>CPU</span>
           <span>Memory</span>
+          <span>Disk</span>
         </div>
         <ul className={styles.rows} data-dimmed={readOnly}>
           {shown.map((workspace) => (

@@ -1,39 +1,45 @@
+import { useQuery } from '@tanstack/react-query';
+import { queries } from '../../api/cache';
+import { useClient } from '../../api/context';
 import type { Host, Workspace } from '../../api/types';
-import { Meter } from '../../components/Meter';
-import { formatNumber, gigabytes } from '../../model/format';
+import { Total, Totals as Bars } from '../../components/Total';
+import { barOf, showsGpus, totalUse, type Bar } from '../../model/amounts';
+import { formatNumber } from '../../model/format';
 import { holdsResources } from '../../model/state';
-import styles from './Totals.module.css';
 
-/** What the limits of running workspaces hold of the machine. */
+/** What is used, what limits hold, and what may be had in all. */
 export function Totals({ workspaces, host }: { workspaces: Workspace[]; host: Host | undefined }) {
+  const client = useClient();
+  const { data: quota } = useQuery(queries.quota(client));
+  const { data: use } = useQuery({ ...queries.use, select: totalUse });
   const unknown = host?.reachable === false;
-  const running = workspaces.filter(holdsResources);
-  const cpus = sum(running, (workspace) => workspace.compute.cpus);
-  const memory = sum(running, (workspace) => workspace.compute.memory);
+  const running = workspaces.filter(holdsResources).length;
   return (
-    <dl className={styles.totals}>
-      <Total name="Running" value={unknown ? '–' : formatNumber(running.length)} rest={`of ${formatNumber(workspaces.length)}`} share={workspaces.length === 0 ? 0 : running.length / workspaces.length} solid />
-      <Total name="CPU" value={unknown ? '–' : formatNumber(cpus)} rest={host === undefined ? 'held' : `held of ${formatNumber(host.cpus)}`} share={host === undefined ? 0 : cpus / host.cpus} />
-      <Total name="Memory" value={unknown ? '–' : gigabytes(memory)} rest={host === undefined ? 'GB held' : `held of ${gigabytes(host.memory)} GB`} share={host === undefined ? 0 : memory / host.memory} />
-    </dl>
+    <Bars>
+      <Total name="Running" bar={runningBar(running, workspaces.length, quota?.running.quota ?? null, quota?.waiting ?? 0)} unknown={unknown} solid />
+      {quota !== undefined && (
+        <>
+          <Total name="CPU" bar={barOf('CPU', quota.cpus, use?.cpus)} unknown={unknown} />
+          <Total name="Memory" bar={barOf('Memory', quota.memory, use?.memory)} unknown={unknown} />
+          <Total name="Storage" bar={barOf('Storage', quota.storage)} unknown={unknown} />
+          {showsGpus(quota, host?.gpus ?? 0) && <Total name="GPUs" bar={barOf('GPUs', quota.gpus)} unknown={unknown} solid />}
+        </>
+      )}
+    </Bars>
   );
 }
 
-function sum(workspaces: Workspace[], value: (workspace: Workspace) => number): number {
-  return workspaces.reduce((total, workspace) => total + value(workspace), 0);
-}
-
-function Total({ name, value, rest, share, solid = false }: { name: string; value: string; rest: string; share: number; solid?: boolean }) {
-  return (
-    <div className={styles.total}>
-      <dt className="small dim">{name}</dt>
-      <dd>
-        <b>{value}</b> <span className="dim">{rest}</span>
-        <div className={styles.meter}>
-          {/* More than there is can be held by limits; that deserves a second look. */}
-          <Meter {...(solid ? { used: share } : { held: share })} tone={!solid && share > 1 ? 'warn' : 'use'} />
-        </div>
-      </dd>
-    </div>
-  );
+/** How many run, of the quota or else of those there are. */
+function runningBar(running: number, all: number, quota: number | null, waiting: number): Bar {
+  const whole = quota ?? all;
+  const whose = quota === null ? `of your ${formatNumber(all)} workspaces` : `of the ${formatNumber(quota)} that your quota allows at once`;
+  return {
+    value: formatNumber(running),
+    rest: `of ${formatNumber(whole)}`,
+    held: waiting > 0 ? `${formatNumber(waiting)} ${waiting === 1 ? 'waits' : 'wait'}` : '',
+    usedShare: whole > 0 ? running / whole : 0,
+    heldShare: undefined,
+    warn: false,
+    sentence: `${formatNumber(running)} ${whose} run${waiting > 0 ? `; ${formatNumber(waiting)} wait for their turn` : ''}.`,
+  };
 }

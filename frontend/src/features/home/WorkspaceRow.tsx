@@ -1,15 +1,21 @@
+import { useQuery } from '@tanstack/react-query';
 import { memo, useState } from 'react';
 import { Link } from 'react-router';
-import type { Host, Workspace } from '../../api/types';
+import { queries } from '../../api/cache';
+import type { Host, Use, Workspace } from '../../api/types';
 import { Initials } from '../../components/Initials';
 import { LastLines } from '../../components/LastLines';
 import { Meter, ProgressMeter } from '../../components/Meter';
 import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
-import { formatCpus, formatMB, formatNumber, gigabytes } from '../../model/format';
+import { useNow } from '../../components/useNow';
+import { diskOf, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
+import { formatAgo, formatCpus, formatMB, formatNumber } from '../../model/format';
+import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
 import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
+import { ExtendLink } from '../actions/ExtendLink';
 import { WorkspaceMenu } from '../actions/WorkspaceMenu';
 import styles from './WorkspaceRow.module.css';
 
@@ -21,6 +27,8 @@ interface Props {
 /** A workspace in the list: a table row on wide screens, a card on narrow ones. */
 export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOnly }: Props & { readOnly: boolean }) {
   const wide = workspace.status === 'pending' || hasEnded(workspace);
+  // Why it was stopped needs room, and what its files hold may be the reason.
+  const most = wasStoppedForAReason(workspace);
   return (
     <li className={styles.row} data-workspace={workspace.id} data-status={workspace.status} tabIndex={-1} aria-label={workspace.display_name}>
       <div className={styles.name}>
@@ -31,26 +39,17 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
           </Link>
           <div className={styles.image} title={workspace.container_image}>
             {workspace.image_name}
+            {workspace.compute.gpus > 0 && ` · ${workspace.gpu_ids.length > 0 ? `GPU ${workspace.gpu_ids.join(', ')}` : `${formatNumber(workspace.compute.gpus)} GPU`}`}
           </div>
         </div>
       </div>
-      <div className={styles.state} data-wide={wide}>
-        <StateCell workspace={workspace} />
+      <div className={styles.state} data-wide={wide || (most && 'most')}>
+        <StateCell workspace={workspace} readOnly={readOnly} />
       </div>
       {!wide && (
         <div className={styles.resources}>
-          <ResourceCell
-            held={holdsResources(workspace)}
-            text={formatCpus(workspace.compute.cpus)}
-            share={host && workspace.compute.cpus / host.cpus}
-            whole={host && `${formatNumber(workspace.compute.cpus)} of this machine’s ${formatCpus(host.cpus)}`}
-          />
-          <ResourceCell
-            held={holdsResources(workspace)}
-            text={formatMB(workspace.compute.memory)}
-            share={host && workspace.compute.memory / host.memory}
-            whole={host && `${gigabytes(workspace.compute.memory)} of this machine’s ${formatMB(host.memory)}`}
-          />
+          {!most && <ComputeCells workspace={workspace} />}
+          <DiskCell workspace={workspace} />
         </div>
       )}
       <div className={styles.actions}>
@@ -61,33 +60,91 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
   );
 });
 
-interface ResourceProps {
-  held: boolean;
-  text: string;
-  /** Its part of the machine, and the same in words; undefined while the machine is not known. */
-  share: number | undefined;
-  whole: string | undefined;
+/** What it uses now of its limits. Nothing is used by what does not run. */
+function ComputeCells({ workspace }: { workspace: Workspace }) {
+  const { data: use } = useQuery({ ...queries.use, select: (uses: Use[]) => uses.find((one) => one.id === workspace.id) });
+  const held = holdsResources(workspace);
+  const { cpus, memory } = workspace.compute;
+  return (
+    <>
+      <ResourceCell label="CPU" held={held} used={held ? (use?.cpus ?? undefined) : undefined} whole={cpus} unit="CPUs" limit={formatCpus(cpus)} warns={false} title={`Its limit is ${formatCpus(cpus)}.`} />
+      <ResourceCell label="Memory" held={held} used={held ? use?.memory : undefined} whole={memory} unit="MB" limit={formatMB(memory)} warns title={`Its limit is ${formatMB(memory)}. Caches of files are not counted.`} />
+    </>
+  );
 }
 
-/** What limits hold, as a part of the machine. Nothing is held by what does not run. */
-function ResourceCell({ held, text, share, whole }: ResourceProps) {
+interface ResourceProps {
+  label: string;
+  held: boolean;
+  /** undefined: nobody knows. */
+  used: number | undefined;
+  whole: number;
+  unit: string;
+  limit: string;
+  /** Whether much of it is something to look at: a busy CPU is what it is for. */
+  warns: boolean;
+  title: string;
+}
+
+function ResourceCell({ label, held, used, whole, unit, limit, warns, title }: ResourceProps) {
+  const text = used === undefined ? undefined : usedOf(used, whole, unit);
+  const share = used === undefined || whole <= 0 ? 0 : used / whole;
   return (
-    <div className={`numbers ${styles.resource}`} data-held={held} title={held ? whole : undefined}>
-      {text}
-      {held && share !== undefined && (
+    <div className={`numbers ${styles.resource}`} data-held={held} title={title}>
+      <span>
+        <span className={styles.label}>{label} </span>
+        {text === undefined ? limit : <>{text.value} <span className="dim">{text.rest}</span></>}
+      </span>
+      {held && (
         <div className={styles.meter}>
-          <Meter held={share} />
+          <Meter used={share} tone={warns && share >= nearlyFull ? 'warn' : 'use'} />
         </div>
       )}
     </div>
   );
 }
 
-function StateCell({ workspace }: { workspace: Workspace }) {
+function DiskCell({ workspace }: { workspace: Workspace }) {
+  const now = useNow();
+  const { storage } = workspace;
+  const disk = diskOf(storage);
+  if (disk === undefined) {
+    const why = storage.cannot_be_measured === '' ? 'Not measured yet.' : storage.cannot_be_measured;
+    return (
+      <div className={`numbers ${styles.resource}`} data-held={false} title={`${why} Its limit is ${formatMB(storage.volume_size)}, ${storage.volume_acts}.`}>
+        <span>
+          <span className={styles.label}>Disk </span>
+          {formatMB(storage.volume_size)}
+        </span>
+      </div>
+    );
+  }
+  const { value, rest } = usedOf(disk.used, disk.size, 'MB');
+  const share = shareOfDisk(disk);
+  const title = [
+    `${disk.what === 'files' ? 'Its files' : 'What is written outside of its files'}, measured ${formatAgo(disk.measuredAt, now)}.`,
+    disk.acts === 'watched' ? 'The limit is watched: what exceeds it is stopped.' : 'The limit is enforced: nothing more can be written.',
+    storage.cannot_be_measured,
+  ];
+  return (
+    <div className={`numbers ${styles.resource}`} data-held title={title.join(' ').trim()}>
+      <span>
+        <span className={styles.label}>{disk.what === 'files' ? 'Disk' : 'Container'} </span>
+        {value} <span className="dim">{rest}</span>
+      </span>
+      {disk.what === 'container' && <span className={`small dim ${styles.apart}`}>container</span>}
+      <div className={styles.meter}>
+        <Meter used={share} tone={share >= nearlyFull ? 'warn' : 'use'} />
+      </div>
+    </div>
+  );
+}
+
+function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {
   const look = lookOf(workspace);
   switch (workspace.status) {
     case 'pending':
-      return <StartingCell workspace={workspace} />;
+      return workspace.phase === 'queued' ? <QueuedCell workspace={workspace} /> : <StartingCell workspace={workspace} />;
     case 'failed':
     case 'succeeded':
       return <EndedCell workspace={workspace} />;
@@ -95,7 +152,7 @@ function StateCell({ workspace }: { workspace: Workspace }) {
       return (
         <>
           <StateMark look={look} />
-          <div className="small dim">{workspace.reason !== '' ? workspace.reason : <Since time={workspace.status_since} />}</div>
+          <RunningLine workspace={workspace} readOnly={readOnly} />
         </>
       );
     default:
@@ -103,7 +160,7 @@ function StateCell({ workspace }: { workspace: Workspace }) {
         <>
           <StateMark look={look} />
           <div className="small dim">
-            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && workspace.reason}
+            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && sentence(workspace.reason)}
             {workspace.status === 'stopped' && (
               <>
                 {workspace.reason !== '' && ' '}
@@ -114,6 +171,40 @@ function StateCell({ workspace }: { workspace: Workspace }) {
         </>
       );
   }
+}
+
+/** A reason that ends with somebody's own words has no end of its own. */
+function sentence(reason: string): string {
+  return reason === '' || /[.!?]$/.test(reason) ? reason : `${reason}.`;
+}
+
+function RunningLine({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {
+  const now = useNow();
+  const line = rowLine(workspace, now);
+  return (
+    <div className={styles.note} data-warn={line.warn} title={line.title === '' ? undefined : line.title}>
+      {line.kind === 'since' ? <Since time={workspace.status_since} /> : line.text}
+      {line.extend && !readOnly && (
+        <>
+          {' '}
+          <ExtendLink workspace={workspace} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** It waits within the quotas: where it stands, and what would let it start. */
+function QueuedCell({ workspace }: { workspace: Workspace }) {
+  return (
+    <>
+      <div className={styles.line}>
+        <StateMark look={lookOf(workspace)} />
+        <span className="small dim numbers">{queueText(workspace)}</span>
+      </div>
+      {workspace.reason !== '' && <div className={styles.note}>{workspace.reason}</div>}
+    </>
+  );
 }
 
 function StartingCell({ workspace }: { workspace: Workspace }) {
@@ -131,11 +222,9 @@ function StartingCell({ workspace }: { workspace: Workspace }) {
           {text}
         </Link>
       </div>
-      {workspace.phase !== 'queued' && (
-        <div className={styles.progress}>
-          <ProgressMeter share={current?.share} label={`Start of ${workspace.display_name}`} />
-        </div>
-      )}
+      <div className={styles.progress}>
+        <ProgressMeter share={current?.share} label={`Start of ${workspace.display_name}`} />
+      </div>
     </>
   );
 }

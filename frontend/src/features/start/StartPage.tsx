@@ -7,6 +7,7 @@ import { useReadOnly } from '../../components/Banner';
 import { Initials } from '../../components/Initials';
 import { StateMark } from '../../components/StateMark';
 import { WithWorkspace } from '../../components/WithWorkspace';
+import { queueText, sentenceOf } from '../../model/rowLine';
 import { lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
@@ -32,19 +33,28 @@ function Start({ workspace }: { workspace: Workspace }) {
   const client = useClient();
   const readOnly = useReadOnly();
   const { data: host } = useQuery(queries.host(client));
+  const title = workspace.phase === 'queued' ? `${workspace.display_name} waits` : titles[workspace.status](workspace.display_name);
   return (
     <div className={styles.page}>
-      <title>{`${titles[workspace.status](workspace.display_name)} · Workspaces`}</title>
+      <title>{`${title} · Workspaces`}</title>
       <div className={styles.head}>
         <Initials of={workspace.image_name} />
         <div className={styles.title}>
-          <h1>{titles[workspace.status](workspace.display_name)}</h1>
+          <h1>{title}</h1>
         </div>
         <span className="spacer" />
         {!readOnly && <NextButton workspace={workspace} host={host} />}
       </div>
+      {workspace.phase === 'queued' && (
+        <div className={`card ${styles.calm}`} role="status">
+          <StateMark look={lookOf(workspace)} />
+          <span className="dim">
+            {sentenceOf(queueText(workspace))} {workspace.reason}
+          </span>
+        </div>
+      )}
       {workspace.progress !== null && <StepList progress={workspace.progress} />}
-      {workspace.progress === null && (
+      {workspace.progress === null && workspace.phase !== 'queued' && (
         <div className={`card ${styles.calm}`}>
           <StateMark look={lookOf(workspace)} />
           {workspace.reason !== '' && <span className="dim">{workspace.reason}</span>}

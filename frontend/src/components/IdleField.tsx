@@ -1,0 +1,38 @@
+import type { Limit } from '../api/types';
+import { formatIdle } from '../model/format';
+import { ChoiceChips } from './ChoiceChips';
+import { LimitField } from './LimitField';
+
+interface Props {
+  label: React.ReactNode;
+  labelHidden?: boolean;
+  limit: Limit;
+  value: number;
+  onChange: (seconds: number) => void;
+  problem?: string | undefined;
+}
+
+/** After how long without use it stops: one of the choices, or minutes where there are none. */
+export function IdleField({ label, labelHidden = false, limit, value, onChange, problem }: Props) {
+  if (limit.choices.length === 0) {
+    return (
+      <div>
+        {!labelHidden && <h2>{label}</h2>}
+        <LimitField label="Stop after so many minutes without use" labelHidden limit={limit} value={value} onChange={onChange} problem={problem} hint={limit.max > 0 ? '' : '0 keeps it running.'} />
+      </div>
+    );
+  }
+  const choices = [...new Set([...limit.choices, value])].sort((a, b) => (a || Infinity) - (b || Infinity));
+  return (
+    <div>
+      <ChoiceChips
+        label={label}
+        labelHidden={labelHidden}
+        value={String(value)}
+        choices={choices.map((seconds) => ({ value: String(seconds), label: formatIdle(seconds) }))}
+        onChange={(seconds) => onChange(Number(seconds))}
+      />
+      {problem !== undefined && <p className="small">{problem}</p>}
+    </div>
+  );
+}

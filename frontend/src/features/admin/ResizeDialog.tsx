@@ -1,0 +1,104 @@
+import Button from '@mui/material/Button';
+import Dialog from '@mui/material/Dialog';
+import DialogActions from '@mui/material/DialogActions';
+import DialogContent from '@mui/material/DialogContent';
+import DialogTitle from '@mui/material/DialogTitle';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+import { keys, queries } from '../../api/cache';
+import { errorOf, type ApiError } from '../../api/client';
+import { useClient } from '../../api/context';
+import type { Limit, Workspace, WorkspaceUpdate } from '../../api/types';
+import { LimitField } from '../../components/LimitField';
+import { ActsWord, AppliesWord } from '../../components/LimitWords';
+import { useCheck } from '../../components/useCheck';
+import { useUser } from '../../components/user';
+import { VerdictBox } from '../../components/VerdictBox';
+import { editedFrom, updateOf, type Edited } from '../../model/changes';
+import styles from './Admin.module.css';
+
+/** Changes the limits of anybody's workspace; its owner's quota still holds. */
+export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
+  const client = useClient();
+  const cache = useQueryClient();
+  const user = useUser();
+  const verdictId = useId();
+  const { data: limits } = useQuery(queries.limits(client, workspace.profile));
+  const [edited, setEdited] = useState<Edited>(() => editedFrom(workspace));
+  const [problem, setProblem] = useState<ApiError | undefined>();
+  const [busy, setBusy] = useState(false);
+  const update = updateOf(workspace, edited);
+  // The window can only ask about one's own.
+  const asks = client.kind === 'http' || workspace.owner === user;
+  const checked = useCheck(`admin ${workspace.id}`, asks ? update : undefined, (asked: WorkspaceUpdate, signal) =>
+    client.checkUpdate(workspace.id, asked, { owner: workspace.owner, signal }),
+  );
+  const problems = { ...checked.error?.fields, ...problem?.fields };
+  const refused = checked.current && (checked.check?.verdict === 'refused' || checked.error?.code === 'invalid') && workspace.status === 'running';
+  const save = async (): Promise<void> => {
+    if (update === undefined || refused) return;
+    setBusy(true);
+    try {
+      await client.adminResize(workspace.id, update);
+      void cache.invalidateQueries({ queryKey: keys.admin });
+      onClose();
+    } catch (thrown) {
+      setProblem(errorOf(thrown));
+    }
+    setBusy(false);
+  };
+  // What its owner may have is not what an administrator may have: the server knows, and answers while one types.
+  const fields: { name: string; limit: Limit | undefined; field: 'cpus' | 'memory' | 'gpus' | 'volumeSize' | 'containerSize'; problemAt: string }[] = [
+    { name: 'CPUs', limit: limits?.cpus, field: 'cpus', problemAt: 'compute.cpus' },
+    { name: 'Memory', limit: limits?.memory, field: 'memory', problemAt: 'compute.memory' },
+    { name: 'Files', limit: limits && { ...limits.volume_size, acts: workspace.storage.volume_acts }, field: 'volumeSize', problemAt: 'storage.volume_size' },
+    { name: 'Container', limit: limits && { ...limits.container_size, acts: workspace.storage.container_acts }, field: 'containerSize', problemAt: 'storage.container_size' },
+    { name: 'GPUs', limit: limits !== undefined && (limits.gpus.max > 0 || workspace.compute.gpus > 0) ? limits.gpus : undefined, field: 'gpus', problemAt: 'compute.gpus' },
+  ];
+  return (
+    <Dialog open onClose={onClose} fullWidth maxWidth="sm">
+      <form action={save}>
+        <DialogTitle>
+          Resize <bdi>{workspace.display_name}</bdi> of {workspace.owner}
+        </DialogTitle>
+        <DialogContent>
+          <div className={styles.sizes}>
+            {fields.map(
+              ({ name, limit, field, problemAt }) =>
+                limit !== undefined && (
+                  <div key={field}>
+                    <h3>
+                      {name} <ActsWord limit={limit} /> <AppliesWord applies={limit.applies} />
+                    </h3>
+                    <LimitField
+                      label={name}
+                      labelHidden
+                      limit={{ ...limit, max: 0, choices: [] }}
+                      value={edited[field]}
+                      onChange={(value) => {
+                        setEdited({ ...edited, [field]: value });
+                        setProblem(undefined);
+                      }}
+                      problem={problems[problemAt]}
+                    />
+                  </div>
+                ),
+            )}
+          </div>
+          {update !== undefined && asks && <VerdictBox id={verdictId} checked={checked} />}
+          {problem !== undefined && (
+            <p className={styles.problem} role="alert">
+              {problem.message}
+            </p>
+          )}
+        </DialogContent>
+        <DialogActions>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" variant="contained" color="primary" disabled={update === undefined || busy || refused} aria-describedby={verdictId}>
+            Resize
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
