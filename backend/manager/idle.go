@@ -217,7 +217,7 @@ func spell(d time.Duration) string {
 	case d >= time.Minute && d%time.Minute == 0:
 		return fmt.Sprintf("%d min", d/time.Minute)
 	}
-	return d.String()
+	return fmt.Sprintf("%d s", d/time.Second)
 }
 
 // InUse says what speaks for the use of a workspace. CodeWrongState when it does not run.

@@ -57,7 +57,7 @@ func TestManager_StopsWhatNobodyUses(t *testing.T) {
 	view := l.reach(id, workspace.StatusStopped)
 	require.GreaterOrEqual(t, time.Since(began), 2*time.Second)
 	require.Equal(t, workspace.ReasonIdle, view.ReasonCode)
-	require.Contains(t, view.Reason, "Stopped because nobody has used it for 2s, its idle timeout.")
+	require.Contains(t, view.Reason, "Stopped because nobody has used it for 2 s, its idle timeout.")
 	require.Zero(t, l.get(id).Idle)
 	require.NotZero(t, l.asked.Load(), "it was asked whether it computes")
 	_, err := l.InUse(caller, ada, id)
