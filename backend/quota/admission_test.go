@@ -81,7 +81,7 @@ func TestAdmit_SaysWhyAndWhatWouldHelp(t *testing.T) {
 			request: start(fresh, gigabytes(1)),
 			want: Decision{
 				Verdict: Queued, Position: 1, Short: "over your quota by 1 running workspace",
-				Reason: `Your quota is 2 running workspaces: 2 running workspaces are taken, and this needs 1 running workspace. Stop "a" to free 1 running workspace.`,
+				Reason: `Your quota is 2 running workspaces at once, and 2 run. Stop "a".`,
 			},
 		},
 		"can never fit": {
@@ -96,7 +96,7 @@ func TestAdmit_SaysWhyAndWhatWouldHelp(t *testing.T) {
 			request: Request{Claim: fresh, StorageMB: 5000, Creates: true},
 			want: Decision{
 				Verdict: Refused, Short: "over your quota by 1 workspace",
-				Reason: "Your quota is 3 workspaces: 3 workspaces are there, and this would be 1 workspace more. Delete one that is not needed any more.",
+				Reason: "Your quota is 3 workspaces, and 3 are there. Delete one that is not needed any more.",
 			},
 		},
 		"too much storage": {

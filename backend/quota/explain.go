@@ -82,10 +82,20 @@ func (b *Books) explain(c *Claim, short []shortage) string {
 		}[s.Resource])
 	}
 	sentence := fmt.Sprintf("%s is %s: %s taken, and this needs %s.", upperFirst(s.whose()), s.Resource.say(s.Bound), are(s.Resource, s.Taken), s.Resource.sayShort(s.wanted))
+	if s.Resource == ResourceRunning {
+		sentence = fmt.Sprintf("%s is %s at once, and %d %s.", upperFirst(s.whose()), s.Resource.say(s.Bound), s.Taken, verb(s.Taken, "runs", "run"))
+	}
 	if advice := b.advise(c, short); advice != "" {
 		sentence += " " + advice
 	}
 	return sentence
+}
+
+func verb(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 func are(r Resource, n int64) string {
@@ -112,12 +122,21 @@ func (s shortage) explainStorage() string {
 	sentence := fmt.Sprintf("%s is %s: %s there, and this would be %s more.",
 		upperFirst(s.whose()), s.Resource.say(s.Bound), are(s.Resource, s.Taken), s.Resource.sayShort(s.wanted))
 	if s.Resource == ResourceWorkspaces {
-		return sentence + " Delete one that is not needed any more."
+		return fmt.Sprintf("%s is %s, and %d %s there. Delete one that is not needed any more.",
+			upperFirst(s.whose()), s.Resource.say(s.Bound), s.Taken, verb(s.Taken, "is", "are"))
 	}
 	if left := s.Bound - s.Taken; left > 0 {
 		return sentence + fmt.Sprintf(" Ask for at most %s, or delete files that were kept.", s.Resource.sayShort(left))
 	}
 	return sentence + " Delete a workspace with its files, or files that were kept."
+}
+
+// frees says what is won by that; of a place to run it goes without saying.
+func (s shortage) frees(freed Amounts) string {
+	if s.Resource == ResourceRunning {
+		return ""
+	}
+	return " to free " + s.Resource.sayShort(freed.of(s.Resource))
 }
 
 // mostAdvised is how many workspaces are advised to be stopped at most; more is no advice.
@@ -145,7 +164,7 @@ func (b *Books) advise(c *Claim, short []shortage) string {
 	})
 	var advice []string
 	if at := slices.IndexFunc(candidates, func(x candidate) bool { return enough(x.frees) }); at >= 0 {
-		advice = append(advice, fmt.Sprintf("Stop %q to free %s", candidates[at].name, main.Resource.sayShort(candidates[at].frees.of(main.Resource))))
+		advice = append(advice, fmt.Sprintf("Stop %q%s", candidates[at].name, main.frees(candidates[at].frees)))
 	} else {
 		var names []string
 		freed := Amounts{}
@@ -157,7 +176,7 @@ func (b *Books) advise(c *Claim, short []shortage) string {
 			names = append(names, fmt.Sprintf("%q", x.name))
 		}
 		if len(names) > 1 && enough(freed) {
-			advice = append(advice, fmt.Sprintf("Stop %s and %s to free %s", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], main.Resource.sayShort(freed.of(main.Resource))))
+			advice = append(advice, fmt.Sprintf("Stop %s and %s%s", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], main.frees(freed)))
 		}
 	}
 	left := main.Bound - main.Taken

@@ -302,7 +302,7 @@ describe('quotas', () => {
     const second = page.getByRole('listitem', { name: 'second' });
     await second.getByText('Queued').waitFor();
     await second.getByText('position 1').waitFor();
-    await second.getByText(/Stop first/).waitFor();
+    await second.getByText(/Stop "first"/).waitFor();
     await visitor.picture('queued');
     expect(visitor.context.pages()).toHaveLength(1);
 
