@@ -33,8 +33,13 @@ func (b borders) confine(res *http.Response) {
 			delete(header, "Location")
 		}
 	}
-	// These would act on our cookies, on all paths or ports of the host, or on its other workspaces.
-	for _, name := range []string{"Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "Service-Worker-Allowed"} {
+	// A worker may have all of its own workspace, which it gets without this header, too, if its script lies there. Programs
+	// that do not know their path ask for "/".
+	if _, asks := header["Service-Worker-Allowed"]; asks {
+		header["Service-Worker-Allowed"] = []string{b.accessPath + "/"}
+	}
+	// These would act on our cookies, or on all paths or ports of the host.
+	for _, name := range []string{"Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc"} {
 		delete(header, name)
 	}
 }

@@ -111,9 +111,10 @@ func TestConfine_AHostileWorkspaceReachesNothingBeyondItself(t *testing.T) {
 			require.Equal(t, []string{"fine"}, namesOf(res.Cookies()))
 			require.True(t, strings.HasPrefix(res.Cookies()[0].Path, "/projects/ada0/services/"+string(id)+"/"))
 			require.Equal(t, plain+"/projects/ada0/services/"+string(other)+"/access/8080b/", res.Header.Get("Location"))
-			for _, name := range []string{"Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc", "Service-Worker-Allowed"} {
+			for _, name := range []string{"Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc"} {
 				require.Empty(t, res.Header.Get(name), name)
 			}
+			require.Equal(t, []string{base + "/"}, res.Header.Values("Service-Worker-Allowed"))
 		})
 	}
 }

@@ -97,7 +97,7 @@ func TestDetect(t *testing.T) {
 		},
 		"made from docker-stacks, starts jupyter lab itself": {
 			image(stacksEntry, []string{"jupyter", "lab", "--ip=0.0.0.0"}, "1000", "/home/jovyan", []int{8888}, stacksEnv...),
-			profile.Proposal{Profile: "jupyter", Why: "It starts JupyterLab in its command, but /workspace may not belong to the user it runs as."},
+			profile.Proposal{Profile: "jupyter", Sure: true, Why: "It starts JupyterLab in its command."},
 		},
 		"codercom/code-server": {
 			image(coderEntry, nil, "1000", "/home/coder", []int{8080}, coderEnv...),

@@ -130,9 +130,6 @@ func recogniseJupyter(s sight) (string, sentence) {
 	default:
 		return "", sentence{}
 	}
-	if !s.root {
-		why.but = append(why.but, Jupyter.MountPath+" may not belong to the user it runs as")
-	}
 	return Jupyter.Name, why
 }
 

@@ -148,11 +148,13 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 		}
 		return nil, e.translate(err, "make the container")
 	}
-	if bundle != "" && !bound {
-		if err := e.copyBundle(ctx, made, bundle); err != nil {
-			// The next try would take this one for complete.
-			return nil, errors.Join(err, e.removeByHandle(ctx, made))
-		}
+	err = e.letWrite(ctx, made, d)
+	if err == nil && bundle != "" && !bound {
+		err = e.copyBundle(ctx, made, bundle)
+	}
+	if err != nil {
+		// The next try would take this one for complete.
+		return nil, errors.Join(err, e.removeByHandle(ctx, made))
 	}
 	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
