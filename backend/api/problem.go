@@ -153,9 +153,9 @@ func plainMessage(location, message string) string {
 		return "The body is no JSON: " + message
 	case !strings.Contains(message, "exactly one schema"):
 		return message
-	case strings.HasSuffix(location, "idle_timeout"):
+	case strings.HasSuffix(location, "idle_timeout"), strings.HasSuffix(location, "body.seconds"):
 		return `must be a number of seconds or an ISO 8601 duration such as "PT1H30M"`
-	case strings.Contains(location, "compute.") || strings.Contains(location, "storage."):
+	case strings.Contains(location, "compute.") || strings.Contains(location, "storage.") || strings.HasSuffix(location, "body.port"):
 		return "must be a number"
 	}
 	return "must be true or false"

@@ -136,7 +136,7 @@ func (l Limits) all() []bounded {
 	if l.GPUs.Max == 0 {
 		gpus.check = func(spec *workspace.Spec) error {
 			if spec.Compute.GPUs != 0 {
-				return workspace.Invalid("compute.gpus", "%d GPUs cannot be had: none are given out here.", spec.Compute.GPUs)
+				return workspace.Invalid("compute.gpus", "There is no GPU to have here: none are given out.")
 			}
 			return nil
 		}

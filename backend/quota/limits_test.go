@@ -83,7 +83,7 @@ func TestLimits_CapToHost(t *testing.T) {
 func TestLimits_GPUs(t *testing.T) {
 	limits := sample()
 	spec := limits.Complete(workspace.Spec{Compute: workspace.Compute{GPUs: 1}})
-	require.ErrorContains(t, limits.Check(spec, nil), "none are given out here")
+	require.ErrorContains(t, limits.Check(spec, nil), "none are given out")
 	limits.GPUs = Range[int64]{Default: 1, Max: 4}
 	require.NoError(t, limits.Check(spec, nil))
 	require.Equal(t, Range[int64]{Default: 1, Max: 2}, limits.CapToHost(8, 8000, 2).GPUs)
