@@ -262,10 +262,13 @@ func (p *program) reach(id, status string) api.Workspace {
 func (p *program) reachIf(id, what string, met func(api.Workspace) bool) api.Workspace {
 	p.t.Helper()
 	var last api.Workspace
-	require.Eventually(p.t, func() bool {
-		last = p.get(id)
-		return met(last)
-	}, 90*time.Second, 20*time.Millisecond, "never %s", what)
+	deadline := time.Now().Add(90 * time.Second)
+	for last = p.get(id); !met(last); last = p.get(id) {
+		if time.Now().After(deadline) {
+			require.Fail(p.t, "never "+what, "it is %s (%s), wanted %s: %s", last.Status, last.Phase, last.Desired, last.Reason)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	return last
 }
 
