@@ -180,7 +180,7 @@ func (a *App) Config() api.Config {
 func (a *App) Host() api.Host {
 	srv, caller, _, done := a.use()
 	defer done()
-	return srv.Presenter.Host(caller.User)
+	return srv.Presenter.Host(caller, caller.User)
 }
 
 // Images lists the images that are offered.

@@ -157,10 +157,10 @@ func (p *Presenter) Config(owner workspace.Owner) Config {
 }
 
 // Host shows the engine and what may be asked of one workspace on it.
-func (p *Presenter) Host(owner workspace.Owner) Host {
+func (p *Presenter) Host(caller manager.Caller, owner workspace.Owner) Host {
 	engine := p.Manager.Engine()
 	status := ConfigStatus{Changes: []ConfigChange{}}
-	if p.Configuration != nil {
+	if p.Configuration != nil && caller.Admin { // what the file says of others is not for everybody
 		status = p.Configuration.Status()
 	}
 	return Host{
@@ -336,7 +336,7 @@ func (p *Presenter) snapshot(caller manager.Caller, owner workspace.Owner) (Even
 	if err != nil {
 		return Event{}, err
 	}
-	host := p.Host(owner)
+	host := p.Host(caller, owner)
 	quotas, err := p.Quota(caller, owner)
 	if err != nil {
 		return Event{}, err
@@ -363,7 +363,7 @@ func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change m
 		event.Use = &uses
 	case manager.EventHost, manager.EventConfig:
 		event.Type = string(manager.EventHost)
-		host := p.Host(owner)
+		host := p.Host(caller, owner)
 		event.Host = &host
 	}
 	return event, nil

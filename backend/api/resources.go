@@ -25,7 +25,7 @@ func (s *service) registerHost(api huma.API) {
 	})
 	host := operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK)
 	huma.Register(api, host, func(ctx context.Context, _ *struct{}) (*struct{ Body Host }, error) {
-		return &struct{ Body Host }{s.Presenter.Host(callerOf(ctx).User)}, nil
+		return &struct{ Body Host }{s.Presenter.Host(adminOf(ctx), callerOf(ctx).User)}, nil
 	})
 	images := operation("list-images", http.MethodGet, "/images", "The images that are offered", tag, http.StatusOK)
 	huma.Register(api, images, func(ctx context.Context, _ *struct{}) (*struct{ Body []Image }, error) {

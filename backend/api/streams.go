@@ -128,7 +128,7 @@ func (f *flushingWriter) Write(p []byte) (int, error) {
 
 func (s *service) events(out huma.Context) {
 	r, w := humachi.Unwrap(out)
-	caller := callerOf(out.Context())
+	caller := adminOf(out.Context())
 	follow := func(ctx context.Context, send func([]byte) error) error {
 		return s.Presenter.Follow(ctx, caller, caller.User, func(event Event) error {
 			text, err := json.Marshal(event)

@@ -49,7 +49,7 @@ func (m *Manager) Overview(caller Caller) (Overview, error) {
 			owners[e.record.Owner] = o
 		}
 		o.Exists++
-		o.Reserved = o.Reserved.Plus(held(e.record, e.observed))
+		o.Reserved = o.Reserved.Plus(e.held())
 		o.StorageMB += e.record.Spec.Storage.VolumeMB
 		o.UsedStorageMB += megabytes(e.use.volume)
 	}
@@ -189,7 +189,7 @@ const extendAtMost = 7 * 24 * time.Hour
 func (m *Manager) Extend(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, by time.Duration) (*workspace.Workspace, error) {
 	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
 		if by == 0 {
-			by = record.Spec.IdleTimeout
+			by = min(record.Spec.IdleTimeout, extendAtMost)
 		}
 		switch {
 		case by < 0 || by > extendAtMost:

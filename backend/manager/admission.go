@@ -2,24 +2,42 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
-// held is what a workspace takes of the machine: what it was admitted to, and as long as a container of it lives, what
-// that one may use. GPUs are those of its lease.
-func held(record workspace.Record, observed *workspace.Observed) quota.Amounts {
+// held is what a workspace takes of the machine: what it was admitted to, what a container of it may use as long as it
+// lives, and what is being made or started just now, which Docker goes on with whatever is wanted meanwhile. GPUs are those
+// of its lease.
+func (e *entry) held() quota.Amounts {
 	var amounts quota.Amounts
-	if wantsToRun(record) && record.QueuedAt.IsZero() {
-		amounts = quota.AmountsOf(record.Spec.Compute)
+	if wantsToRun(e.record) && e.record.QueuedAt.IsZero() {
+		amounts = quota.AmountsOf(e.record.Spec.Compute)
 	}
-	if observed != nil && alive(observed) {
-		amounts = amounts.Max(quota.AmountsOf(observed.Compute))
+	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
+		amounts = amounts.Max(quota.AmountsOf(e.observed.Compute))
 	}
-	amounts.GPUs = int64(len(record.Lease.List()))
+	if step := e.inFlight(); step != nil {
+		amounts = amounts.Max(quota.AmountsOf(step.Deployment.Compute))
+	}
+	amounts.GPUs = int64(len(e.record.Lease.List()))
 	return amounts
+}
+
+// launchesAgain reports whether the container that is there does not run and will be started as it is.
+func (e *entry) launchesAgain() bool {
+	return wantsToRun(e.record) && e.record.QueuedAt.IsZero() && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
+}
+
+// inFlight returns the step that makes or starts a container just now, nil if none does.
+func (e *entry) inFlight() *workspace.Step {
+	if e.now == nil || (e.now.step.Kind != workspace.StepCreate && e.now.step.Kind != workspace.StepStart) {
+		return nil
+	}
+	return &e.now.step
 }
 
 // wantsToRun reports whether a workspace should run and its attempt has not ended.
@@ -28,19 +46,31 @@ func wantsToRun(record workspace.Record) bool {
 }
 
 // claimOf is a workspace as the books see it.
-func claimOf(record workspace.Record, observed *workspace.Observed) quota.Claim {
+// The caller holds the lock.
+func (m *Manager) claimOf(e *entry) quota.Claim {
+	record := &e.record
 	return quota.Claim{
-		ID: record.ID, Owner: record.Owner, Name: record.Spec.DisplayName, StorageMB: record.Spec.Storage.VolumeMB,
-		Held: held(record, observed), Lease: record.Lease.List(),
+		ID: record.ID, Owner: record.Owner, Name: record.Spec.DisplayName, StorageMB: m.storageOf(e),
+		Held: e.held(), Lease: record.Lease.List(),
 		WaitsSince: record.QueuedAt, Wanted: quota.AmountsOf(record.Spec.Compute),
 	}
+}
+
+// storageOf is what a workspace's volume counts for: what it may hold, or what it holds if that is more. Who makes it
+// smaller than what is in it has not given anything back. The caller holds the lock.
+func (m *Manager) storageOf(e *entry) int64 {
+	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume))
+	if volume := m.volumes[e.record.Volume]; volume.Enforced {
+		counts = max(counts, volume.SizeMB)
+	}
+	return counts
 }
 
 // books opens the books on everything there is. The caller holds the lock.
 func (m *Manager) books() *quota.Books {
 	claims := make([]quota.Claim, 0, len(m.entries)+1)
 	for _, e := range m.entries {
-		claims = append(claims, claimOf(e.record, e.observed))
+		claims = append(claims, m.claimOf(e))
 	}
 	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage(""))
 }
@@ -106,24 +136,30 @@ func (m *Manager) admit(record *workspace.Record, observed *workspace.Observed, 
 	record.Lease = workspace.MakeLease(lease, since)
 }
 
-// settledLease is the lease of a workspace after what it does not hold any more was given back.
-func settledLease(record workspace.Record, observed *workspace.Observed) workspace.Lease {
-	devices := record.Lease.List()
-	living := observed != nil && alive(observed)
-	switch {
-	case living && observed.Attempt != record.Attempt: // the one before goes on for a moment
-	case wantsToRun(record) && record.QueuedAt.IsZero():
-		needs := record.Spec.Compute.GPUs
-		if living {
-			needs = observed.Compute.GPUs // what it was made with; a change waits for the next start
-		}
-		if int64(len(devices)) > needs {
-			return workspace.MakeLease(devices[:needs], record.Lease.Since)
-		}
-	case !living:
-		return workspace.Lease{}
+// settledLease is the lease of a workspace after what it does not hold any more was given back: it keeps what a container
+// of it uses, or is about to be started with, and what it was admitted to.
+func (e *entry) settledLease() workspace.Lease {
+	lease, record := e.record.Lease, e.record
+	if e.observed != nil && alive(e.observed) && e.observed.Attempt != record.Attempt {
+		return lease // the one before goes on for a moment
 	}
-	return record.Lease
+	used := map[string]bool{}
+	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
+		for _, device := range (workspace.Lease{Devices: e.observed.Devices}).List() {
+			used[device] = true
+		}
+	} else if wantsToRun(record) && record.QueuedAt.IsZero() {
+		for _, device := range lease.List()[:min(int64(len(lease.List())), record.Spec.Compute.GPUs)] {
+			used[device] = true
+		}
+	}
+	if step := e.inFlight(); step != nil {
+		for _, gpu := range step.Deployment.GPUs {
+			used[gpu.ID] = true
+		}
+	}
+	kept := slices.DeleteFunc(lease.List(), func(device string) bool { return !used[device] })
+	return workspace.MakeLease(kept, lease.Since)
 }
 
 // stir asks for the queue to be looked at. It never waits.
@@ -156,7 +192,7 @@ func (m *Manager) settle() {
 	m.settling = true
 	defer func() { m.settling = false }()
 	for _, e := range m.leased {
-		if settled := settledLease(e.record, e.observed); settled != e.record.Lease {
+		if settled := e.settledLease(); settled != e.record.Lease {
 			m.Log.Info("GPUs given back", "id", e.record.ID, "held", e.record.Lease.Devices, "still", settled.Devices)
 			e.record.Lease = settled
 			m.save(e)
@@ -243,7 +279,7 @@ func (m *Manager) admission(record workspace.Record, e *entry, creates, starts b
 			request.Amounts = quota.Amounts{}
 		}
 	} else {
-		request.Claim = claimOf(e.record, e.observed)
+		request.Claim = m.claimOf(e)
 		if !starts && !wantsToRun(e.record) {
 			request.Amounts = quota.Amounts{} // what does not run takes nothing
 		}
@@ -253,7 +289,7 @@ func (m *Manager) admission(record workspace.Record, e *entry, creates, starts b
 	}
 	claims := make([]quota.Claim, 0, len(m.entries)+1)
 	for _, other := range m.entries {
-		claims = append(claims, claimOf(other.record, other.observed))
+		claims = append(claims, m.claimOf(other))
 	}
 	volume := ""
 	if creates {

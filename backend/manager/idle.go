@@ -46,9 +46,9 @@ func (m *Manager) watchIdle(ctx context.Context) {
 		if now := time.Now().Round(0); now.Sub(last) > idleLook+sleptFor {
 			m.wakeUp()
 		}
-		last = time.Now().Round(0)
 		m.askWhoIsDue(ctx)
 		next := m.stopIdle()
+		last = time.Now().Round(0)
 		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
@@ -169,13 +169,13 @@ func (m *Manager) stopIdle() time.Duration {
 			continue
 		}
 		verdict := m.verdictOn(e)
-		asks := m.Ask != nil && m.profileOf(e.record.Spec).Activity.Probe != ""
+		asks := m.Ask != nil && m.profileOf(e.record.Spec).Activity.Probe != "" && e.route.Endpoint != ""
 		if verdict.Due(now) {
-			if !asks || now.Sub(e.probed) <= freshProbe {
+			if !asks || now.Sub(e.probed) <= freshProbe || !e.probed.Before(verdict.StopsAt) {
 				m.stopFor(e, workspace.ReasonIdle, idleSentence(e.record.Spec.IdleTimeout, verdict), true)
 				continue
 			}
-			e.probeDue, next = now, 0 // it is asked once more
+			e.probeDue, next = now, min(next, probeLeast/10) // it is asked once more
 			continue
 		}
 		if asks {

@@ -29,6 +29,7 @@ type entry struct {
 	failing  string        // sentence of the last failure while taking down
 
 	waits quota.Waiting // while it waits within the quotas: its place, and why
+	took  takes         // when the queue was last stirred because of it
 	use   stored        // what it has written
 
 	idle     workspace.IdleView // as shown
@@ -70,6 +71,8 @@ func (m *Manager) remove(e *entry) {
 	delete(m.entries, e.record.ID)
 	e.removed = true
 	m.index(e)
+	m.stir() // what it held is free
+	m.Activity.Forget(e.record.UID)
 	m.board.remove(e.record.Owner, e.record.ID)
 	m.board.announce(EventVolumes, e.record.Owner)
 	e.notifyWaiters()
@@ -92,6 +95,14 @@ func (m *Manager) publish(e *entry) {
 	}
 	e.published, e.route = view, route
 	m.board.put(view, route)
+}
+
+// takes is all of a workspace that the queue depends on.
+type takes struct {
+	held, wanted quota.Amounts
+	lease        workspace.Lease
+	queued       time.Time
+	storageMB    int64
 }
 
 // index keeps the lists of those that wait and that hold GPUs, and has them looked at whenever something has changed. The
@@ -117,9 +128,15 @@ func (m *Manager) index(e *entry) {
 	if e.published != nil && m.canIdle(e) != (e.idle != workspace.IdleView{}) {
 		m.lookAtIdle()
 	}
-	if len(m.queued)+len(m.leased) > 0 && !m.settling {
+	if e.record.QueuedAt.IsZero() {
+		e.waits = quota.Waiting{}
+	}
+	// Most of what is published changes nothing for others, and a look at the queue is no small thing among thousands.
+	took := takes{e.held(), quota.AmountsOf(e.record.Spec.Compute), e.settledLease(), e.record.QueuedAt, m.storageOf(e)}
+	if took != e.took && !m.settling && len(m.queued)+len(m.leased) > 0 {
 		m.stir()
 	}
+	e.took = took
 }
 
 // waiter waits for something to become true of an entry.
@@ -274,7 +291,7 @@ func (m *Manager) judge(e *entry) {
 
 // conclude ends the current attempt. The caller holds the lock.
 func (m *Manager) conclude(e *entry, outcome *workspace.Outcome) {
-	e.record.Outcome = outcome
+	e.record.Outcome, e.record.QueuedAt = outcome, time.Time{}
 	e.steps = e.steps.fail(outcome.Reason, m.Now())
 	m.save(e)
 	m.collectLog(e)

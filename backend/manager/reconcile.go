@@ -314,8 +314,11 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 	case workspace.StepRemoveStorage:
 		m.volumeRemoved(e)
 	case workspace.StepStart:
-		if e.record.Launched != step.Deployment.Attempt {
+		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
 			e.record.Launched = step.Deployment.Attempt
+			if !e.record.GraceUntil.IsZero() { // the time to clean up begins when it runs, however long it waited
+				e.record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)
+			}
 			m.save(e)
 		}
 		m.observe(e, observed)

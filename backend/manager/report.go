@@ -35,8 +35,8 @@ func (m *Manager) Quota(caller Caller, owner workspace.Owner) (QuotaReport, erro
 		if e.record.Owner != owner {
 			continue
 		}
-		report.Reserved = report.Reserved.Plus(held(e.record, e.observed))
-		report.ReservedStorage += e.record.Spec.Storage.VolumeMB
+		report.Reserved = report.Reserved.Plus(e.held())
+		report.ReservedStorage += m.storageOf(e)
 		report.StorageMB += megabytes(e.use.volume)
 		if !e.record.QueuedAt.IsZero() {
 			report.Waiting++

@@ -122,6 +122,9 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 		m.adoptUnknown(seen, snapshot.Volumes)
 	}
 	m.synced = true
+	if host != nil {
+		m.engine.host = *host // what is judged now must know how large the machine is
+	}
 	defer m.stir()
 	m.engine.startedAt = snapshot.EngineStartedAt
 	var changed []*entry

@@ -83,8 +83,11 @@ func (m *Manager) Settings() Settings { return m.settings.Load().Settings }
 
 // LimitsFor are the limits of one workspace of a user with an image of a profile, capped to what the machine has.
 func (m *Manager) LimitsFor(owner workspace.Owner, profileName string) quota.Limits {
-	host := m.Engine().Host
-	return m.settings.Load().limitsFor(owner, profileName).CapToHost(host.CPUs, host.MemoryMB, len(host.GPUs))
+	host, now := m.Engine().Host, m.settings.Load()
+	if _, known := profile.Find(now.Profiles, profileName); !known {
+		profileName = "" // no override can be for it, and nobody shall fill memory with names
+	}
+	return now.limitsFor(owner, profileName).CapToHost(host.CPUs, host.MemoryMB, len(host.GPUs))
 }
 
 // profileOf finds the profile of a workspace. A profile that was taken out of the configuration leaves the default, so

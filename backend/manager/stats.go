@@ -34,6 +34,7 @@ func (m *Manager) followStats(ctx context.Context) {
 	before := map[string]workspace.Stats{}
 	ticker := time.NewTicker(statsEvery)
 	defer ticker.Stop()
+	defer m.uses.Store(nil) // what was seen then says nothing later
 	for m.board.isWatched() {
 		m.lookAtStats(ctx, before)
 		select {
@@ -50,6 +51,7 @@ func (m *Manager) lookAtStats(ctx context.Context, before map[string]workspace.S
 	defer cancel()
 	running, handles := m.runningHandles()
 	if len(handles) == 0 {
+		m.uses.Store(nil)
 		return
 	}
 	stats, err := m.Options.Engine.Stats(ctx, handles)

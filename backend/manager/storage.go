@@ -61,11 +61,12 @@ func fullness(spec workspace.Spec, use stored, who watched) (full bool, sentence
 	tell := func(what string, usage workspace.Usage, limitMB int64, help string) string {
 		return fmt.Sprintf("%s: %s of %s are used. %s", what, quota.FormatMB(usage.Bytes/mebibyte), quota.FormatMB(limitMB), help)
 	}
+	full = (volume == overfull && who.volume) || (container == overfull && who.container)
 	switch {
-	case volume == overfull:
-		return who.volume, tell("Its files have filled its volume", use.volume, spec.Storage.VolumeMB, "Delete files, or give it a larger volume.")
+	case volume == overfull && (who.volume || !full):
+		return full, tell("Its files have filled its volume", use.volume, spec.Storage.VolumeMB, "Delete files, or give it a larger volume.")
 	case container == overfull:
-		return who.container, tell("Its container is full", use.container, spec.Storage.ContainerMB, "A restart empties what is outside of its files.")
+		return full, tell("Its container is full", use.container, spec.Storage.ContainerMB, "A restart empties what is outside of its files.")
 	case volume == nearly:
 		return false, tell("Its volume is nearly full", use.volume, spec.Storage.VolumeMB, "Delete files, or give it a larger volume.")
 	case container == nearly:

@@ -402,9 +402,10 @@ func (m *Manager) stopBecause(ctx context.Context, caller Caller, owner workspac
 
 // stopRecord asks for the end of a workspace; notice says why, where it was not its owner who asked.
 func stopRecord(record *workspace.Record, code, notice string) {
+	// What waited has not run, so there is nothing to clear; and only its owner's stops clear.
+	record.DeleteVolume = record.Spec.ClearVolumeOnStop && record.QueuedAt.IsZero() && code != workspace.ReasonAdmin
 	record.Desired, record.Outcome, record.Notice, record.NoticeCode = workspace.DesiredStopped, nil, notice, code
 	record.QueuedAt, record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}, time.Time{}
-	record.DeleteVolume = record.Spec.ClearVolumeOnStop
 }
 
 // Delete removes a workspace and, only if asked, its files, and returns when it is gone. Without deleteVolume the volume
@@ -457,6 +458,12 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 		after, err := m.updatedSpec(owner, before, request)
 		if err != nil {
 			return err
+		}
+		if used := megabytes(e.use.volume); after.Storage.VolumeMB < before.Storage.VolumeMB && used > after.Storage.VolumeMB {
+			refused := workspace.Errorf(workspace.CodeConflict, "Its files take %s, so its volume cannot be lowered to %s.",
+				quota.FormatMB(used), quota.FormatMB(after.Storage.VolumeMB))
+			refused.Field, refused.Hint = "storage.volume_size", "Delete files first."
+			return refused
 		}
 		if after.DisplayName != before.DisplayName {
 			if err := m.refuseTakenName(owner, after.DisplayName, id); err != nil {
@@ -550,6 +557,11 @@ func (m *Manager) updatedSpec(owner workspace.Owner, spec workspace.Spec, reques
 	}
 	if spec.Compute.MemoryMB != before.Compute.MemoryMB || spec.AskedShmMB != before.AskedShmMB {
 		spec.Compute.ShmMB = limits.ShmFor(spec)
+	}
+	if spec.Profile != before.Profile {
+		if err := limits.Check(spec, nil); err != nil { // other limits hold for it
+			return spec, err
+		}
 	}
 	return spec, m.checkSpec(owner, spec, &before)
 }

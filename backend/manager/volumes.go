@@ -52,7 +52,7 @@ func (m *Manager) rememberVolume(e *entry) error {
 		return nil
 	}
 	volume := m.volumes[e.record.Volume]
-	volume.DisplayName, volume.KeptSince, volume.SizeMB = e.record.Spec.DisplayName, m.Now(), e.record.Spec.Storage.VolumeMB
+	volume.DisplayName, volume.KeptSince, volume.SizeMB = e.record.Spec.DisplayName, m.Now(), m.storageOf(e)
 	if err := m.Store.KeepVolume(context.Background(), volume); err != nil {
 		return err
 	}

@@ -207,12 +207,18 @@ func hopeless(short []shortage) bool {
 	return slices.ContainsFunc(short, func(s shortage) bool { return s.alone })
 }
 
-// grant books a start.
+// grant books a start, and returns the GPUs that it gets.
 func (b *Books) grant(c *Claim) (lease []string) {
 	a := b.account(c.Owner)
 	b.take(a, c.Held, c.Lease, -1)
 	lease = b.choose(c)
-	c.Held, c.Lease, c.WaitsSince = c.Wanted, lease, time.Time{}
+	// What still holds something of it, a container that is about to end, does so until it has ended.
+	c.Held, c.WaitsSince = c.Held.Max(c.Wanted), time.Time{}
+	for _, device := range lease {
+		if !slices.Contains(c.Lease, device) {
+			c.Lease = append(slices.Clip(c.Lease), device)
+		}
+	}
 	b.take(a, c.Held, c.Lease, 1)
 	return lease
 }

@@ -274,3 +274,13 @@ func TestPolicy_TheMostSpecificWins(t *testing.T) {
 	policy.Overrides = []Override{{Users: []workspace.Owner{"ada0"}, Limits: largest(tiny)}}
 	require.Equal(t, tiny, policy.LimitsFor("ada0", "").MemoryMB.Default, "a default never exceeds its maximum")
 }
+
+func TestTurn_WhatEndsHoldsUntilItHasEnded(t *testing.T) {
+	ending := waits(claim("ada0", "a", Amounts{Running: 1, MemoryMB: 1000, GPUs: 2}), 1, Amounts{Running: 1, MemoryMB: 2000, GPUs: 1})
+	ending.Lease = []string{"GPU-a", "GPU-b"}
+	other := waits(claim("bob0", "b", Amounts{}), 2, Amounts{Running: 1, MemoryMB: 1000, GPUs: 1})
+	machine := Capacity{MemoryMB: 9000, GPUs: []workspace.GPU{{ID: "GPU-a"}, {ID: "GPU-b"}}}
+	grants, waiting := Open(Policy{}, machine, []Claim{ending, other}, nil).Turn()
+	require.Equal(t, []Grant{{ID: "ada0-a", Lease: []string{"GPU-a"}}}, grants)
+	require.Len(t, waiting, 1)
+}

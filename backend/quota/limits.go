@@ -7,6 +7,7 @@ package quota
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -257,8 +258,18 @@ func describe(field string, spec *workspace.Spec) string {
 	return "an idle timeout of " + formatDuration(spec.IdleTimeout)
 }
 
+// countsMB reports whether a field is a size.
+func countsMB(field string) bool {
+	return strings.HasPrefix(field, "storage.") || field == "compute.memory" || field == "compute.shm"
+}
+
+// maxCountable is the largest size in MB whose bytes can be counted.
+const maxCountable = math.MaxInt64 >> 20
+
 func checkRange[T Amount](field, what string, value, least T, r Range[T], format func(T) string) error {
 	switch {
+	case countsMB(field) && float64(value) > maxCountable:
+		return workspace.Invalid(field, "%s %s are more than can be counted.", format(value), what)
 	case value < least:
 		return workspace.Invalid(field, "%s %s are too little; at least %s are needed.", format(value), what, format(least))
 	case r.Max > 0 && value > r.Max:

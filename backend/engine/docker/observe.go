@@ -138,8 +138,11 @@ func (e *Engine) lookAt(ctx context.Context, containers []container.Summary) ([]
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for id := range e.forgotten {
-		delete(fresh, id) // it changed while we looked
+	for id := range e.forgotten { // it changed while we looked
+		if last, there := fresh[id]; there {
+			last.state = ""
+			fresh[id] = last
+		}
 	}
 	e.looks = fresh
 	return list, nil
@@ -181,7 +184,10 @@ func listedState(listed container.Summary) string {
 func (e *Engine) forgetLook(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.looks, id)
+	if last, there := e.looks[id]; there {
+		last.state = "" // it serves as long as the container is being removed
+		e.looks[id] = last
+	}
 	e.forgotten[id] = struct{}{}
 }
 

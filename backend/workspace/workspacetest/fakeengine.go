@@ -663,3 +663,12 @@ func (f *FakeEngine) RemoveVolume(_ context.Context, volume string) error {
 	f.tell(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Now()})
 	return nil
 }
+
+// Disconnect takes the network address of a workspace's container away, as somebody who disconnects its network does.
+func (f *FakeEngine) Disconnect(id workspace.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.containers[id]
+	c.observed.Endpoint = ""
+	f.tellObserved(c)
+}
