@@ -16,6 +16,9 @@ const (
 	measureOften = 10 * time.Second
 	// measureRest is how many times as long as a walk took nothing is measured after it, whatever else is due.
 	measureRest = 4
+	// measureAtOnce bounds how many places one round walks through, so that the many that are due after a start, or one
+	// with millions of files, do not keep the others waiting for long.
+	measureAtOnce = 32
 	// nearlyFull is the part of a limit from which on the owner is warned.
 	nearlyFull = 0.8
 	mebibyte   = 1 << 20
@@ -112,6 +115,7 @@ type due struct {
 	e         *entry
 	container bool
 	started   time.Time // of the container
+	running   bool
 }
 
 // measureDue measures every place whose time has come, and returns how long until the next one.
@@ -130,6 +134,10 @@ func (m *Manager) measureDue(ctx context.Context) time.Duration {
 	}
 	helpers := m.helpers("")
 	m.mu.Unlock()
+	more := len(whose) > measureAtOnce
+	if more {
+		whose, places = firstToMeasure(whose, places)
+	}
 	var measured []workspace.Measurement
 	var err error
 	if len(places) > 0 {
@@ -150,7 +158,24 @@ func (m *Manager) measureDue(ctx context.Context) time.Duration {
 			m.noteMeasurement(place, workspace.Measurement{Err: err})
 		}
 	}
+	if more {
+		return time.Second / 10 // and what the rest after a walk takes
+	}
 	return m.nextMeasurement()
+}
+
+// firstToMeasure picks what is measured first where much is due: what runs, since only that grows.
+func firstToMeasure(whose []due, places []workspace.Place) ([]due, []workspace.Place) {
+	var first []due
+	var its []workspace.Place
+	for _, running := range []bool{true, false} {
+		for i, one := range whose {
+			if len(first) < measureAtOnce && one.running == running {
+				first, its = append(first, one), append(its, places[i])
+			}
+		}
+	}
+	return first, its
 }
 
 type duePlace struct {
@@ -168,10 +193,10 @@ func (m *Manager) duePlaces(e *entry, now time.Time) (places []duePlace) {
 	}
 	_, hasVolume := m.volumes[e.record.Volume]
 	if hasVolume && now.After(e.use.volumeDue) && (running || e.use.volume.MeasuredAt.IsZero() || e.use.volume.MeasuredAt.Before(e.stoppedAt())) {
-		places = append(places, duePlace{workspace.Place{Volume: e.record.Volume}, due{e: e}})
+		places = append(places, duePlace{workspace.Place{Volume: e.record.Volume}, due{e: e, running: running}})
 	}
 	if running && now.After(e.use.containerDue) {
-		places = append(places, duePlace{workspace.Place{Container: e.observed.Handle}, due{e: e, container: true, started: e.observed.StartedAt}})
+		places = append(places, duePlace{workspace.Place{Container: e.observed.Handle}, due{e: e, container: true, started: e.observed.StartedAt, running: true}})
 	}
 	return places
 }

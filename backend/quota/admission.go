@@ -167,7 +167,7 @@ func (b *Books) Turn() (grants []Grant, waiting []Waiting) {
 
 // turn is Turn with reasons for those only that somebody asks about: sentences take longer than decisions.
 func (b *Books) turn(explained func(workspace.ID) bool) (grants []Grant, waiting []Waiting) {
-	waitedFor, ahead := blocked{}, [][]shortage{}
+	waitedFor, ahead := blocked{}, queues{}
 	for _, i := range b.queue {
 		c := &b.claims[i]
 		short := b.shortages(c, c.Wanted, waitedFor)
@@ -178,29 +178,37 @@ func (b *Books) turn(explained func(workspace.ID) bool) (grants []Grant, waiting
 		}
 		w := Waiting{ID: c.ID}
 		if explained(c.ID) {
-			w.Position, w.Reason, w.Short = position(short, ahead), b.explain(c, short), summarize(short)
+			w.Position, w.Reason, w.Short = ahead.position(short), b.explain(c, short), summarize(short)
 			w.Refuse = slices.ContainsFunc(short, func(s shortage) bool { return s.onExceed == Refuse })
 		}
 		if w.Never = hopeless(short); !w.Never {
 			waitedFor.wait(short)
-			ahead = append(ahead, short)
+			ahead.join(short)
 		}
 		waiting = append(waiting, w)
 	}
 	return grants, waiting
 }
 
-// position counts who is ahead and waits for one of the same things.
-func position(mine []shortage, ahead [][]shortage) int {
-	n := 1
-	for _, other := range ahead {
-		if slices.ContainsFunc(mine, func(s shortage) bool {
-			return slices.ContainsFunc(other, func(o shortage) bool { return o.at == s.at && o.Resource == s.Resource })
-		}) {
-			n++
-		}
+// queues counts who waits for what, in the order of the queue.
+type queues map[scope]map[Resource]int
+
+// position is the place of one who is short of these things: behind all who wait for that of them which most wait for.
+func (q queues) position(short []shortage) int {
+	ahead := 0
+	for _, s := range short {
+		ahead = max(ahead, q[s.at][s.Resource])
 	}
-	return n
+	return ahead + 1
+}
+
+func (q queues) join(short []shortage) {
+	for _, s := range short {
+		if q[s.at] == nil {
+			q[s.at] = map[Resource]int{}
+		}
+		q[s.at][s.Resource]++
+	}
 }
 
 func hopeless(short []shortage) bool {

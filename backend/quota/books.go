@@ -76,9 +76,10 @@ type Books struct {
 	claims   []Claim
 	owners   map[workspace.Owner]*account
 	host     Amounts
-	seats    map[string]int64 // taken, by device
-	queue    []int            // of claims, in the order of their turn
-	lines    []Line           // memory of computeLines
+	seats    map[string]int64          // taken, by device
+	queue    []int                     // of claims, in the order of their turn
+	lines    []Line                    // memory of computeLines
+	own      map[workspace.Owner][]int // claims by owner, made when it is asked for
 }
 
 // account is what a user has.
@@ -124,6 +125,17 @@ func (b *Books) account(owner workspace.Owner) *account {
 		b.owners[owner] = a
 	}
 	return a
+}
+
+// claimsOf returns the indexes of a user's claims.
+func (b *Books) claimsOf(owner workspace.Owner) []int {
+	if b.own == nil {
+		b.own = make(map[workspace.Owner][]int, len(b.owners))
+		for i := range b.claims {
+			b.own[b.claims[i].Owner] = append(b.own[b.claims[i].Owner], i)
+		}
+	}
+	return b.own[owner]
 }
 
 // take books amounts and GPUs of a user; sign -1 gives them back.

@@ -150,8 +150,8 @@ func (b *Books) advise(c *Claim, short []shortage) string {
 		frees Amounts
 	}
 	var candidates []candidate
-	for i := range b.claims {
-		if other := &b.claims[i]; other.Owner == c.Owner && other.ID != c.ID && other.Held.Running > 0 {
+	for _, i := range b.claimsOf(c.Owner) {
+		if other := &b.claims[i]; other.ID != c.ID && other.Held.Running > 0 {
 			candidates = append(candidates, candidate{other.Name, other.Held})
 		}
 	}
