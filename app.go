@@ -347,9 +347,9 @@ func (a *App) Check(input api.WorkspaceInput) (api.Check, error) {
 
 // CheckUpdate says whether a change of a workspace would fit.
 func (a *App) CheckUpdate(id string, update api.WorkspaceUpdate) (api.Check, error) {
-	srv, caller, _, done := a.use()
+	srv, caller, ctx, done := a.use()
 	defer done()
-	return srv.Presenter.CheckUpdate(caller, caller.User, workspace.ID(id), update)
+	return srv.Presenter.CheckUpdate(ctx, caller, caller.User, workspace.ID(id), update)
 }
 
 // Extend keeps a workspace from being stopped for being unused; 0 seconds are its idle timeout once more.

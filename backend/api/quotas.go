@@ -163,8 +163,8 @@ func (p *Presenter) Check(ctx context.Context, caller manager.Caller, owner work
 }
 
 // CheckUpdate says what would become of a change.
-func (p *Presenter) CheckUpdate(caller manager.Caller, owner workspace.Owner, id workspace.ID, update WorkspaceUpdate) (Check, error) {
-	decision, err := p.Manager.CheckUpdate(caller, owner, id, update.Request())
+func (p *Presenter) CheckUpdate(ctx context.Context, caller manager.Caller, owner workspace.Owner, id workspace.ID, update WorkspaceUpdate) (Check, error) {
+	decision, err := p.Manager.CheckUpdate(ctx, caller, owner, id, update.Request())
 	return checkOf(decision), err
 }
 
@@ -295,7 +295,7 @@ func (s *service) registerQuotas(api huma.API) {
 		WorkspacePath
 		Body WorkspaceUpdate
 	}) (*struct{ Body Check }, error) {
-		answer, err := s.Presenter.CheckUpdate(callerOf(ctx), in.owner(), in.id(), in.Body)
+		answer, err := s.Presenter.CheckUpdate(ctx, callerOf(ctx), in.owner(), in.id(), in.Body)
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}

@@ -251,10 +251,11 @@ func (m *Manager) Check(ctx context.Context, caller Caller, owner workspace.Owne
 }
 
 // CheckUpdate is Check for a change of a workspace. A workspace that does not run is asked about its next start.
-func (m *Manager) CheckUpdate(caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (quota.Decision, error) {
+func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (quota.Decision, error) {
 	if err := caller.mayActFor(owner); err != nil {
 		return quota.Decision{}, err
 	}
+	m.proposeForUpdate(ctx, id, &request)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, there := m.entries[id]
