@@ -51,7 +51,7 @@ func (m *Manager) Overview(caller Caller) (Overview, error) {
 		o.Exists++
 		o.Reserved = o.Reserved.Plus(e.held())
 		o.StorageMB += e.record.Spec.Storage.VolumeMB
-		o.UsedStorageMB += megabytes(e.use.volume)
+		o.UsedStorageMB += megabytes(e.use.volume.Bytes)
 	}
 	slices.SortFunc(overview.Workspaces, func(a, b *workspace.Workspace) int {
 		if a.Record.Owner != b.Record.Owner {
@@ -63,7 +63,7 @@ func (m *Manager) Overview(caller Caller) (Overview, error) {
 		overview.Owners = append(overview.Owners, *o)
 	}
 	slices.SortFunc(overview.Owners, func(a, b OwnerOverview) int { return strings.Compare(string(a.Owner), string(b.Owner)) })
-	for _, line := range m.books().Report(caller.User) {
+	for _, line := range m.books("").Report(caller.User) {
 		if line.Scope == quota.ScopeHost {
 			overview.Host = append(overview.Host, line)
 		}
@@ -200,7 +200,7 @@ func (m *Manager) Extend(ctx context.Context, caller Caller, owner workspace.Own
 			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q does not run.", record.Spec.DisplayName)
 		}
 		record.KeepUntil = m.Now().Add(by)
-		m.lookAtIdle()
+		m.idleSoon.ring()
 		return nil
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // of its lease.
 func (e *entry) held() quota.Amounts {
 	var amounts quota.Amounts
-	if wantsToRun(e.record) && e.record.QueuedAt.IsZero() {
+	if isAdmitted(e.record) {
 		amounts = quota.AmountsOf(e.record.Spec.Compute)
 	}
 	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
@@ -29,7 +29,7 @@ func (e *entry) held() quota.Amounts {
 
 // launchesAgain reports whether the container that is there does not run and will be started as it is.
 func (e *entry) launchesAgain() bool {
-	return wantsToRun(e.record) && e.record.QueuedAt.IsZero() && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
+	return isAdmitted(e.record) && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
 }
 
 // inFlight returns the step that makes or starts a container just now, nil if none does.
@@ -45,8 +45,12 @@ func wantsToRun(record workspace.Record) bool {
 	return record.Desired == workspace.DesiredRunning && record.Outcome == nil
 }
 
-// claimOf is a workspace as the books see it.
-// The caller holds the lock.
+// isAdmitted reports whether a workspace may run: it wants to, and does not wait within the quotas.
+func isAdmitted(record workspace.Record) bool {
+	return wantsToRun(record) && record.QueuedAt.IsZero()
+}
+
+// claimOf is a workspace as the books see it. The caller holds the lock.
 func (m *Manager) claimOf(e *entry) quota.Claim {
 	record := &e.record
 	return quota.Claim{
@@ -59,20 +63,21 @@ func (m *Manager) claimOf(e *entry) quota.Claim {
 // storageOf is what a workspace's volume counts for: what it may hold, or what it holds if that is more. Who makes it
 // smaller than what is in it has not given anything back. The caller holds the lock.
 func (m *Manager) storageOf(e *entry) int64 {
-	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume))
+	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume.Bytes))
 	if volume := m.volumes[e.record.Volume]; volume.Enforced {
 		counts = max(counts, volume.SizeMB)
 	}
 	return counts
 }
 
-// books opens the books on everything there is. The caller holds the lock.
-func (m *Manager) books() *quota.Books {
+// books opens the books on everything there is. volume is one that somebody is about to use, so that it is not counted
+// twice; "" = none. The caller holds the lock.
+func (m *Manager) books(volume string) *quota.Books {
 	claims := make([]quota.Claim, 0, len(m.entries)+1)
 	for _, e := range m.entries {
 		claims = append(claims, m.claimOf(e))
 	}
-	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage(""))
+	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage(volume))
 }
 
 // keptStorage adds up what the volumes that no workspace uses may hold, but for one that somebody is about to use. The
@@ -123,7 +128,7 @@ func (m *Manager) obey(record *workspace.Record, observed *workspace.Observed, d
 }
 
 // admit notes an admission. A device that the container before still uses is not given back before that one has ended,
-// see settleLease.
+// see settledLease.
 func (m *Manager) admit(record *workspace.Record, observed *workspace.Observed, lease []string) {
 	record.QueuedAt = time.Time{}
 	if observed != nil && alive(observed) && len(lease) < len(record.Lease.List()) {
@@ -140,6 +145,9 @@ func (m *Manager) admit(record *workspace.Record, observed *workspace.Observed, 
 // of it uses, or is about to be started with, and what it was admitted to.
 func (e *entry) settledLease() workspace.Lease {
 	lease, record := e.record.Lease, e.record
+	if lease.Devices == "" { // as of most, at whatever is published
+		return lease
+	}
 	if e.observed != nil && alive(e.observed) && e.observed.Attempt != record.Attempt {
 		return lease // the one before goes on for a moment
 	}
@@ -148,7 +156,7 @@ func (e *entry) settledLease() workspace.Lease {
 		for _, device := range (workspace.Lease{Devices: e.observed.Devices}).List() {
 			used[device] = true
 		}
-	} else if wantsToRun(record) && record.QueuedAt.IsZero() {
+	} else if isAdmitted(record) {
 		for _, device := range lease.List()[:min(int64(len(lease.List())), record.Spec.Compute.GPUs)] {
 			used[device] = true
 		}
@@ -160,14 +168,6 @@ func (e *entry) settledLease() workspace.Lease {
 	}
 	kept := slices.DeleteFunc(lease.List(), func(device string) bool { return !used[device] })
 	return workspace.MakeLease(kept, lease.Since)
-}
-
-// stir asks for the queue to be looked at. It never waits.
-func (m *Manager) stir() {
-	select {
-	case m.stirred <- struct{}{}:
-	default:
-	}
 }
 
 // keepQueue gives back what nobody holds any more and lets starts go ahead whose turn has come, until ctx ends.
@@ -202,7 +202,7 @@ func (m *Manager) settle() {
 	if len(m.queued) == 0 {
 		return
 	}
-	grants, waiting := m.books().Turn()
+	grants, waiting := m.books("").Turn()
 	for _, grant := range grants {
 		e := m.entries[grant.ID]
 		m.admit(&e.record, e.observed, grant.Lease)
@@ -215,7 +215,6 @@ func (m *Manager) settle() {
 	for _, w := range waiting {
 		e := m.entries[w.ID]
 		if w.Never {
-			e.record.QueuedAt = time.Time{}
 			m.conclude(e, &workspace.Outcome{Status: workspace.StatusFailed, Code: workspace.ReasonOverQuota, Reason: w.Reason, At: m.Now()})
 			m.redirect(e)
 			continue
@@ -267,7 +266,7 @@ func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspac
 	if record.Spec, err = m.updatedSpec(owner, record.Spec, request); err != nil {
 		return quota.Decision{}, err
 	}
-	return m.admission(record, e, false, !wantsToRun(record) || !record.QueuedAt.IsZero()), nil
+	return m.admission(record, e, false, !isAdmitted(record)), nil
 }
 
 // admission asks the books about a workspace as it shall be; e is it as it is, nil for a new one. The caller holds the
@@ -288,13 +287,9 @@ func (m *Manager) admission(record workspace.Record, e *entry, creates, starts b
 			request.Amounts.GPUs = min(request.Amounts.GPUs, request.Claim.Held.GPUs) // others come with the next start
 		}
 	}
-	claims := make([]quota.Claim, 0, len(m.entries)+1)
-	for _, other := range m.entries {
-		claims = append(claims, m.claimOf(other))
-	}
 	volume := ""
 	if creates {
 		volume = record.Volume
 	}
-	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage(volume)).Admit(request)
+	return m.books(volume).Admit(request)
 }

@@ -44,7 +44,7 @@ type board struct {
 	routes      map[workspace.ID]Route
 	byOwner     map[workspace.Owner][]*workspace.Workspace // sorted by creation
 	subscribers map[chan Event]struct{}
-	watched     chan struct{} // told when the first subscriber comes
+	watched     bell // rings when the first subscriber comes
 }
 
 func newBoard() *board {
@@ -53,7 +53,7 @@ func newBoard() *board {
 		routes:      map[workspace.ID]Route{},
 		byOwner:     map[workspace.Owner][]*workspace.Workspace{},
 		subscribers: map[chan Event]struct{}{},
-		watched:     make(chan struct{}, 1),
+		watched:     newBell(),
 	}
 }
 
@@ -154,10 +154,7 @@ func (b *board) subscribe() (events <-chan Event, unsubscribe func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.subscribers) == 0 {
-		select {
-		case b.watched <- struct{}{}:
-		default:
-		}
+		b.watched.ring()
 	}
 	b.subscribers[ch] = struct{}{}
 	return ch, func() {

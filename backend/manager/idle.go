@@ -49,14 +49,8 @@ func (m *Manager) watchIdle(ctx context.Context) {
 		m.askWhoIsDue(ctx)
 		next := m.stopIdle()
 		last = time.Now().Round(0)
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !m.idleSoon.wait(ctx, next) {
 			return
-		case <-timer.C:
-		case <-m.idleSoon:
-			timer.Stop()
 		}
 	}
 }
@@ -66,14 +60,6 @@ func (m *Manager) wakeUp() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.started = m.Now()
-}
-
-// lookAtIdle asks for a look at who is idle. It never waits.
-func (m *Manager) lookAtIdle() {
-	select {
-	case m.idleSoon <- struct{}{}:
-	default:
-	}
 }
 
 // canIdle reports whether a workspace can be stopped for being unused. The caller holds the lock.
@@ -172,7 +158,7 @@ func (m *Manager) stopIdle() time.Duration {
 		asks := m.Ask != nil && m.profileOf(e.record.Spec).Activity.Probe != "" && e.route.Endpoint != ""
 		if verdict.Due(now) {
 			if !asks || now.Sub(e.probed) <= freshProbe || !e.probed.Before(verdict.StopsAt) {
-				m.stopFor(e, workspace.ReasonIdle, idleSentence(e.record.Spec.IdleTimeout, verdict), true)
+				m.stopFor(e, workspace.ReasonIdle, idleSentence(e.record.Spec.IdleTimeout, verdict))
 				continue
 			}
 			e.probeDue, next = now, min(next, probeLeast/10) // it is asked once more

@@ -42,12 +42,12 @@ type Manager struct {
 	uses     atomic.Pointer[map[workspace.Owner][]Use] // of the last look
 	// shownEngine is how the engine is, for surfaces.
 	shownEngine atomic.Pointer[EngineStatus]
-	resync      chan struct{} // asks the session for a new look at everything
-	stirred     chan struct{} // asks for a look at the queue
-	measureNow  chan struct{} // asks for a look at what is due to be measured
-	idleSoon    chan struct{} // asks for a look at who is idle
-	imagesSoon  chan struct{} // asks for a look at what tags stand for
-	started     time.Time     // of this manager
+	resync      bell      // asks the session for a new look at everything
+	stirred     bell      // asks for a look at the queue
+	measureNow  bell      // asks for a look at what is due to be measured
+	idleSoon    bell      // asks for a look at who is idle
+	imagesSoon  bell      // asks for a look at what tags stand for
+	started     time.Time // of this manager
 
 	mu       sync.Mutex
 	entries  map[workspace.ID]*entry
@@ -109,11 +109,11 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 		Options:    options,
 		board:      newBoard(),
 		starts:     newTurnstile(options.StartsAtOnce),
-		resync:     make(chan struct{}, 1),
-		stirred:    make(chan struct{}, 1),
-		measureNow: make(chan struct{}, 1),
-		idleSoon:   make(chan struct{}, 1),
-		imagesSoon: make(chan struct{}, 1),
+		resync:     newBell(),
+		stirred:    newBell(),
+		measureNow: newBell(),
+		idleSoon:   newBell(),
+		imagesSoon: newBell(),
 		started:    options.Now(),
 		entries:    map[workspace.ID]*entry{},
 		queued:     map[workspace.ID]*entry{},

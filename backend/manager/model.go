@@ -71,7 +71,7 @@ func (m *Manager) remove(e *entry) {
 	delete(m.entries, e.record.ID)
 	e.removed = true
 	m.index(e)
-	m.stir() // what it held is free
+	m.stirred.ring() // what it held is free
 	m.Activity.Forget(e.record.UID)
 	m.board.remove(e.record.Owner, e.record.ID)
 	m.board.announce(EventVolumes, e.record.Owner)
@@ -119,14 +119,11 @@ func (m *Manager) index(e *entry) {
 	keep(m.queued, !e.record.QueuedAt.IsZero())
 	keep(m.leased, e.record.Lease.Devices != "")
 	if e.observed != nil && e.observed.State == workspace.ContainerRunning && !e.observed.StartedAt.Equal(e.use.startedAt) {
-		m.measureSoon() // that it runs decides when
-		select {
-		case m.imagesSoon <- struct{}{}:
-		default:
-		}
+		m.measureNow.ring() // that it runs decides when
+		m.imagesSoon.ring()
 	}
 	if e.published != nil && m.canIdle(e) != (e.idle != workspace.IdleView{}) {
-		m.lookAtIdle()
+		m.idleSoon.ring()
 	}
 	if e.record.QueuedAt.IsZero() {
 		e.waits = quota.Waiting{}
@@ -134,7 +131,7 @@ func (m *Manager) index(e *entry) {
 	// Most of what is published changes nothing for others, and a look at the queue is no small thing among thousands.
 	took := takes{e.held(), quota.AmountsOf(e.record.Spec.Compute), e.settledLease(), e.record.QueuedAt, m.storageOf(e)}
 	if took != e.took && !m.settling && len(m.queued)+len(m.leased) > 0 {
-		m.stir()
+		m.stirred.ring()
 	}
 	e.took = took
 }

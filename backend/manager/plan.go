@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -224,13 +225,10 @@ func knowsLimits(observed *workspace.Observed) bool {
 	return observed != nil && observed.Compute.MemoryMB > 0 && observed.Compute.CPUs > 0
 }
 
-// sameLiveCompute compares what changes without a restart.
+// sameLiveCompute compares what changes without a restart, as engines count: differences that none can see are none.
 func sameLiveCompute(wanted, actual workspace.Compute) bool {
-	return wanted.MemoryMB == actual.MemoryMB && nanoCPUs(wanted) == nanoCPUs(actual)
+	return wanted.MemoryMB == actual.MemoryMB && quota.AmountsOf(wanted).NanoCPUs == quota.AmountsOf(actual).NanoCPUs
 }
-
-// nanoCPUs is how engines count; comparing it hides differences that no engine can see.
-func nanoCPUs(c workspace.Compute) int64 { return int64(c.CPUs*1e9 + 0.5) }
 
 // Deploy computes the container that should be. Everything in it comes from the record and the profile; nothing a
 // client sent is copied through unseen.

@@ -302,7 +302,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 	switch step.Kind {
 	case workspace.StepImage:
 		if !m.engine.host.Enforces.Tried {
-			m.askResync() // now there is something to try it with
+			m.resync.ring() // now there is something to try it with
 		}
 	case workspace.StepStorage:
 		m.volumeMade(e, step)
@@ -353,7 +353,7 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 		if e.record.Desired != workspace.DesiredRunning {
 			e.failing = decision.notice
 		}
-		m.askResync()
+		m.resync.ring()
 		return decision.retryAfter
 	}
 	return 0

@@ -29,7 +29,7 @@ func (m *Manager) Quota(caller Caller, owner workspace.Owner) (QuotaReport, erro
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	books := m.books()
+	books := m.books("")
 	report := QuotaReport{Lines: books.Report(owner), Groups: m.settings.Load().Policy.GroupsOf(owner)}
 	for _, e := range m.entries {
 		if e.record.Owner != owner {
@@ -37,14 +37,14 @@ func (m *Manager) Quota(caller Caller, owner workspace.Owner) (QuotaReport, erro
 		}
 		report.Reserved = report.Reserved.Plus(e.held())
 		report.ReservedStorage += m.storageOf(e)
-		report.StorageMB += megabytes(e.use.volume)
+		report.StorageMB += megabytes(e.use.volume.Bytes)
 		if !e.record.QueuedAt.IsZero() {
 			report.Waiting++
 		}
 	}
 	for _, use := range m.usesOf(owner) {
 		report.UsedCPUs += max(0, use.CPUs)
-		report.UsedMemoryMB += (use.MemoryBytes + mebibyte - 1) / mebibyte
+		report.UsedMemoryMB += megabytes(use.MemoryBytes)
 	}
 	return report, nil
 }

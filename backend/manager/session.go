@@ -125,7 +125,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	if host != nil {
 		m.engine.host = *host // what is judged now must know how large the machine is
 	}
-	defer m.stir()
+	defer m.stirred.ring()
 	m.engine.startedAt = snapshot.EngineStartedAt
 	var changed []*entry
 	for id, e := range m.entries {
@@ -146,7 +146,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	if m.volumeChanges == volumesBefore {
 		m.setVolumes(snapshot.Volumes)
 	} else {
-		m.askResync()
+		m.resync.ring()
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func (m *Manager) apply(change workspace.Change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if change.Kind == workspace.ChangeVolumes {
-		m.askResync()
+		m.resync.ring()
 		return
 	}
 	e, known := m.entries[change.ID]
@@ -241,13 +241,6 @@ func (m *Manager) noticeMemory(e *entry, at time.Time) {
 	e.record.Notice = "A process in it was killed at " + at.Local().Format("15:04") + ": its memory is used up. Give it more, or close notebooks."
 	e.record.UpdatedAt = m.Now()
 	m.save(e)
-}
-
-func (m *Manager) askResync() {
-	select {
-	case m.resync <- struct{}{}:
-	default:
-	}
 }
 
 // engineLost marks the engine as gone. Workers wait, reads go on from memory, changes are refused.

@@ -72,7 +72,7 @@ func (m *Manager) Configure(s Settings) {
 		m.publish(e)
 	}
 	m.board.announce(EventConfig, "")
-	m.stir()
+	m.stirred.ring()
 }
 
 // Announce tells all surfaces to ask again for something that concerns everybody.

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"lab-workspace-manager/backend/quota"
@@ -89,74 +90,57 @@ func (m *Manager) watchStorage(ctx context.Context) {
 	for {
 		began := time.Now()
 		next := m.measureDue(ctx)
-		pause := max(next, measureRest*time.Since(began))
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if !m.measureNow.wait(ctx, max(next, measureRest*time.Since(began))) {
 			return
-		case <-timer.C:
-		case <-m.measureNow:
-			timer.Stop()
 		}
 	}
 }
 
-// measureSoon asks for a look at what is due. It never waits.
-func (m *Manager) measureSoon() {
-	select {
-	case m.measureNow <- struct{}{}:
-	default:
-	}
-}
-
-// due is one place that shall be measured.
+// due is one place of a workspace that shall be measured.
 type due struct {
-	e         *entry
-	container bool
-	started   time.Time // of the container
-	running   bool
+	e       *entry
+	place   workspace.Place
+	running bool
+	started time.Time // of the container that runs
 }
 
-// measureDue measures every place whose time has come, and returns how long until the next one.
+// measureDue measures the places whose time has come, and returns how long until the next one.
 func (m *Manager) measureDue(ctx context.Context) time.Duration {
 	m.mu.Lock()
-	var places []workspace.Place
 	var whose []due
 	now := m.Now()
 	if m.engine.up {
 		for _, e := range m.entries {
-			for _, candidate := range m.duePlaces(e, now) {
-				places = append(places, candidate.place)
-				whose = append(whose, candidate.due)
-			}
+			whose = append(whose, m.duePlaces(e, now)...)
 		}
 	}
 	helpers := m.helpers("")
 	m.mu.Unlock()
 	more := len(whose) > measureAtOnce
-	if more {
-		whose, places = firstToMeasure(whose, places)
+	if more { // what runs first, since only that grows
+		slices.SortStableFunc(whose, func(a, b due) int { return later(a) - later(b) })
+		whose = whose[:measureAtOnce]
+	}
+	places := make([]workspace.Place, len(whose))
+	for i, one := range whose {
+		places[i] = one.place
 	}
 	var measured []workspace.Measurement
-	var err error
 	if len(places) > 0 {
-		measured, err = m.Options.Engine.Measure(ctx, places, workspace.Measuring{Helpers: helpers, Gentle: true})
-	}
-	if ctx.Err() != nil {
-		return measureEvery
-	}
-	if err != nil {
-		m.Log.Warn("storage not measured", "error", err)
+		answers, err := m.Options.Engine.Measure(ctx, places, workspace.Measuring{Helpers: helpers, Gentle: true})
+		if ctx.Err() != nil {
+			return measureEvery
+		}
+		if err != nil {
+			m.Log.Warn("storage not measured", "error", err)
+			answers = slices.Repeat([]workspace.Measurement{{Err: err}}, len(whose))
+		}
+		measured = answers
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i, place := range whose {
-		if err == nil {
-			m.noteMeasurement(place, measured[i])
-		} else {
-			m.noteMeasurement(place, workspace.Measurement{Err: err})
-		}
+	for i, one := range whose {
+		m.noteMeasurement(one, measured[i])
 	}
 	if more {
 		return time.Second / 10 // and what the rest after a walk takes
@@ -164,39 +148,32 @@ func (m *Manager) measureDue(ctx context.Context) time.Duration {
 	return m.nextMeasurement()
 }
 
-// firstToMeasure picks what is measured first where much is due: what runs, since only that grows.
-func firstToMeasure(whose []due, places []workspace.Place) ([]due, []workspace.Place) {
-	var first []due
-	var its []workspace.Place
-	for _, running := range []bool{true, false} {
-		for i, one := range whose {
-			if len(first) < measureAtOnce && one.running == running {
-				first, its = append(first, one), append(its, places[i])
-			}
-		}
+func later(d due) int {
+	if d.running {
+		return 0
 	}
-	return first, its
-}
-
-type duePlace struct {
-	place workspace.Place
-	due   due
+	return 1
 }
 
 // duePlaces lists what of a workspace shall be measured now. What does not run does not write: its volume is measured
 // once. The caller holds the lock.
-func (m *Manager) duePlaces(e *entry, now time.Time) (places []duePlace) {
-	running := e.observed != nil && e.observed.State == workspace.ContainerRunning
-	if running && !e.observed.StartedAt.Equal(e.use.startedAt) { // a new container, or the same one again
+func (m *Manager) duePlaces(e *entry, now time.Time) (places []due) {
+	one := due{e: e, running: e.observed != nil && e.observed.State == workspace.ContainerRunning}
+	if one.running {
+		one.started = e.observed.StartedAt
+	}
+	if one.running && !e.observed.StartedAt.Equal(e.use.startedAt) { // a new container, or the same one again
 		e.use.container, e.use.startedAt = workspace.Usage{}, e.observed.StartedAt
 		e.use.containerDue, e.use.volumeDue = now.Add(m.MeasureEvery/4), now.Add(m.MeasureEvery/4) // not while it boots
 	}
 	_, hasVolume := m.volumes[e.record.Volume]
-	if hasVolume && now.After(e.use.volumeDue) && (running || e.use.volume.MeasuredAt.IsZero() || e.use.volume.MeasuredAt.Before(e.stoppedAt())) {
-		places = append(places, duePlace{workspace.Place{Volume: e.record.Volume}, due{e: e, running: running}})
+	if hasVolume && now.After(e.use.volumeDue) && (one.running || e.use.volume.MeasuredAt.IsZero() || e.use.volume.MeasuredAt.Before(e.stoppedAt())) {
+		one.place = workspace.Place{Volume: e.record.Volume}
+		places = append(places, one)
 	}
-	if running && now.After(e.use.containerDue) {
-		places = append(places, duePlace{workspace.Place{Container: e.observed.Handle}, due{e: e, container: true, started: e.observed.StartedAt, running: true}})
+	if one.running && now.After(e.use.containerDue) {
+		one.place = workspace.Place{Container: e.observed.Handle}
+		places = append(places, one)
 	}
 	return places
 }
@@ -210,13 +187,13 @@ func (e *entry) stoppedAt() time.Time {
 }
 
 // noteMeasurement takes a measurement into the model and follows it. The caller holds the lock.
-func (m *Manager) noteMeasurement(place due, measured workspace.Measurement) {
-	e, now := place.e, m.Now()
-	if e.removed || (place.container && !place.started.Equal(e.use.startedAt)) {
+func (m *Manager) noteMeasurement(one due, measured workspace.Measurement) {
+	e, now, container := one.e, m.Now(), one.place.Container != ""
+	if e.removed || (container && !one.started.Equal(e.use.startedAt)) {
 		return
 	}
 	usage, limitMB, next := &e.use.volume, e.record.Spec.Storage.VolumeMB, &e.use.volumeDue
-	if place.container {
+	if container {
 		usage, limitMB, next = &e.use.container, e.record.Spec.Storage.ContainerMB, &e.use.containerDue
 	}
 	*next = now.Add(m.MeasureEvery)
@@ -237,23 +214,19 @@ func (m *Manager) noteMeasurement(place due, measured workspace.Measurement) {
 // stopIfFull stops a workspace that has written more than it may, unless its owner is cleaning up. Nothing is deleted,
 // not even where every stop clears its files. The caller holds the lock.
 func (m *Manager) stopIfFull(e *entry) {
-	if !wantsToRun(e.record) || !e.record.QueuedAt.IsZero() || e.observed == nil || !alive(e.observed) {
+	if !isAdmitted(e.record) || e.observed == nil || !alive(e.observed) {
 		return
 	}
 	full, sentence := fullness(e.record.Spec, e.use, m.watches(e))
 	if !full || m.Now().Before(e.record.GraceUntil) {
 		return
 	}
-	m.stopFor(e, workspace.ReasonStorageFull, "Stopped because it is full. "+sentence+" It can always be started to clean up.", false)
+	m.stopFor(e, workspace.ReasonStorageFull, "Stopped because it is full. "+sentence+" It can always be started to clean up.")
 }
 
-// stopFor stops a workspace for a reason of the manager's own. clears says whether it is a stop like any other, which
-// may clear its files. The caller holds the lock.
-func (m *Manager) stopFor(e *entry, code, sentence string, clears bool) {
+// stopFor stops a workspace for a reason of the manager's own. The caller holds the lock.
+func (m *Manager) stopFor(e *entry, code, sentence string) {
 	stopRecord(&e.record, code, sentence)
-	if !clears {
-		e.record.DeleteVolume = false
-	}
 	e.record.UpdatedAt, e.record.DesiredAt = m.Now(), m.Now()
 	m.Log.Info("workspace stopped", "id", e.record.ID, "cause", code, "reason", sentence)
 	m.save(e)
@@ -303,11 +276,11 @@ func (m *Manager) storageView(e *entry) workspace.StorageUse {
 	_, sentence := fullness(e.record.Spec, e.use, watched{})
 	who := m.watches(e)
 	return workspace.StorageUse{
-		VolumeMB: megabytes(e.use.volume), VolumeAt: e.use.volume.MeasuredAt, VolumeEnforced: !who.volume,
-		ContainerMB: megabytes(e.use.container), ContainerAt: e.use.container.MeasuredAt, ContainerEnforced: !who.container,
+		VolumeMB: megabytes(e.use.volume.Bytes), VolumeAt: e.use.volume.MeasuredAt, VolumeEnforced: !who.volume,
+		ContainerMB: megabytes(e.use.container.Bytes), ContainerAt: e.use.container.MeasuredAt, ContainerEnforced: !who.container,
 		Warning: sentence, Unknown: e.use.unknown,
 	}
 }
 
 // megabytes rounds up, so that something is never nothing.
-func megabytes(usage workspace.Usage) int64 { return (usage.Bytes + mebibyte - 1) / mebibyte }
+func megabytes(bytes int64) int64 { return (bytes + mebibyte - 1) / mebibyte }

@@ -35,15 +35,10 @@ func update(image string, runs string, known knownImage, policy workspace.PullPo
 
 // watchImages follows what the tags of images stand for, here and at registries, until ctx ends.
 func (m *Manager) watchImages(ctx context.Context) {
-	ticker := time.NewTicker(imagesEvery)
-	defer ticker.Stop()
 	for {
 		m.lookAtImages(ctx)
-		select {
-		case <-ctx.Done():
+		if !m.imagesSoon.wait(ctx, imagesEvery) {
 			return
-		case <-ticker.C:
-		case <-m.imagesSoon:
 		}
 	}
 }

@@ -310,7 +310,7 @@ func (m *Manager) change(ctx context.Context, caller Caller, owner workspace.Own
 	}
 	if record.Spec.IdleTimeout != e.record.Spec.IdleTimeout {
 		e.probeDue = time.Time{}
-		m.lookAtIdle()
+		m.idleSoon.ring()
 	}
 	e.record = record
 	m.redirect(e)
@@ -331,7 +331,7 @@ func (m *Manager) startAnew(e *entry, record *workspace.Record) error {
 	met, told := limits.Meet(record.Spec)
 	met.Compute.ShmMB = limits.ShmFor(met)
 	record.Spec = met
-	running := wantsToRun(*record) && record.QueuedAt.IsZero()
+	running := isAdmitted(*record)
 	wasFull := record.NoticeCode == workspace.ReasonStorageFull
 	record.Desired, record.DeleteVolume = workspace.DesiredRunning, false
 	if _, there := m.volumes[record.Volume]; !there && record.Spec.ClearVolumeOnStop {
@@ -342,7 +342,7 @@ func (m *Manager) startAnew(e *entry, record *workspace.Record) error {
 	record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}
 	if wasFull || e.full() {
 		record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)
-		m.measureSoon()
+		m.measureNow.ring()
 	}
 	d := m.admission(*record, e, false, true)
 	if d.Verdict == quota.Queued && running { // it is not ended for a place in the queue
@@ -402,8 +402,9 @@ func (m *Manager) stopBecause(ctx context.Context, caller Caller, owner workspac
 
 // stopRecord asks for the end of a workspace; notice says why, where it was not its owner who asked.
 func stopRecord(record *workspace.Record, code, notice string) {
-	// What waited has not run, so there is nothing to clear; and only its owner's stops clear.
-	record.DeleteVolume = record.Spec.ClearVolumeOnStop && record.QueuedAt.IsZero() && code != workspace.ReasonAdmin
+	// What waited has not run, so there is nothing to clear. A stop for being full or by an administrator never clears.
+	clears := code == "" || code == workspace.ReasonIdle
+	record.DeleteVolume = clears && record.Spec.ClearVolumeOnStop && record.QueuedAt.IsZero()
 	record.Desired, record.Outcome, record.Notice, record.NoticeCode = workspace.DesiredStopped, nil, notice, code
 	record.QueuedAt, record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}, time.Time{}
 }
@@ -459,7 +460,7 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 		if err != nil {
 			return err
 		}
-		if used := megabytes(e.use.volume); after.Storage.VolumeMB < before.Storage.VolumeMB && used > after.Storage.VolumeMB {
+		if used := megabytes(e.use.volume.Bytes); after.Storage.VolumeMB < before.Storage.VolumeMB && used > after.Storage.VolumeMB {
 			refused := workspace.Errorf(workspace.CodeConflict, "Its files take %s, so its volume cannot be lowered to %s.",
 				quota.FormatMB(used), quota.FormatMB(after.Storage.VolumeMB))
 			refused.Field, refused.Hint = "storage.volume_size", "Delete files first."
@@ -517,7 +518,7 @@ func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner w
 	if err != nil || len(stats) == 0 {
 		return err // one that has ended meanwhile uses nothing
 	}
-	if used := (stats[0].MemoryBytes + mebibyte - 1) / mebibyte; used > memoryMB {
+	if used := megabytes(stats[0].MemoryBytes); used > memoryMB {
 		refused := workspace.Errorf(workspace.CodeConflict, "%q uses %s of memory now, so it cannot be lowered to %s while it runs.",
 			view.Record.Spec.DisplayName, quota.FormatMB(used), quota.FormatMB(memoryMB))
 		refused.Field, refused.Hint = "compute.memory", "Close notebooks or stop it first."

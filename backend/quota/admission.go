@@ -115,10 +115,7 @@ func (b *Books) shortages(c *Claim, amounts Amounts, waitedFor blocked) []shorta
 	}
 	if wanted := amounts.GPUs; wanted > 0 {
 		own, free := b.devicesFor(c)
-		line := Line{
-			Scope: ScopeHost, Resource: ResourceGPUs, Bound: int64(len(b.capacity.GPUs)), onExceed: b.policy.Host.OnExceed, at: scope{kind: ScopeHost},
-		}
-		line.Taken = line.Bound - int64(len(own)+len(free))
+		line := b.deviceLine(len(own) + len(free))
 		switch {
 		case line.over(wanted) > 0:
 			short = append(short, shortage{Line: line, wanted: wanted, alone: wanted > line.Bound})

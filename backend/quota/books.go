@@ -313,9 +313,11 @@ func (a Amounts) of(r Resource) int64 {
 
 // Report lists every line that concerns a user, those without a bound, too: what is taken and what may be.
 func (b *Books) Report(owner workspace.Owner) []Line {
-	free := int64(len(b.freeGPUs()))
-	seats := int64(len(b.capacity.GPUs))
-	return append(append(b.storageLines(owner), b.computeLines(owner)...), Line{
-		Scope: ScopeHost, Resource: ResourceGPUs, Bound: seats, Taken: seats - free, onExceed: b.policy.Host.OnExceed, at: scope{kind: ScopeHost},
-	})
+	return append(append(b.storageLines(owner), b.computeLines(owner)...), b.deviceLine(len(b.freeGPUs())))
+}
+
+// deviceLine is the bound that the devices themselves are, of which so many can be had.
+func (b *Books) deviceLine(available int) Line {
+	bound := int64(len(b.capacity.GPUs))
+	return Line{ScopeHost, "", ResourceGPUs, bound, bound - int64(available), b.policy.Host.OnExceed, scope{kind: ScopeHost}}
 }

@@ -119,12 +119,12 @@ func (s shortage) explainHopeless() string {
 
 // explainStorage speaks of what counts as long as it exists.
 func (s shortage) explainStorage() string {
-	sentence := fmt.Sprintf("%s is %s: %s there, and this would be %s more.",
-		upperFirst(s.whose()), s.Resource.say(s.Bound), are(s.Resource, s.Taken), s.Resource.sayShort(s.wanted))
 	if s.Resource == ResourceWorkspaces {
 		return fmt.Sprintf("%s is %s, and %d %s there. Delete one that is not needed any more.",
 			upperFirst(s.whose()), s.Resource.say(s.Bound), s.Taken, verb(s.Taken, "is", "are"))
 	}
+	sentence := fmt.Sprintf("%s is %s: %s there, and this would be %s more.",
+		upperFirst(s.whose()), s.Resource.say(s.Bound), are(s.Resource, s.Taken), s.Resource.sayShort(s.wanted))
 	if left := s.Bound - s.Taken; left > 0 {
 		return sentence + fmt.Sprintf(" Ask for at most %s, or delete files that were kept.", s.Resource.sayShort(left))
 	}
