@@ -178,26 +178,17 @@ func (s *service) registerAdmin(api huma.API) {
 	overview := operation("admin-overview", http.MethodGet, path+"/overview", "Who has what", tag, http.StatusOK)
 	huma.Register(api, overview, func(ctx context.Context, _ *struct{}) (*struct{ Body Overview }, error) {
 		shown, err := s.Presenter.Overview(adminOf(ctx))
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Overview }{shown}, nil
+		return answer(ctx, s, shown, err)
 	})
 	audit := operation("admin-audit", http.MethodGet, path+"/audit", "What administrators did, the newest first", tag, http.StatusOK)
 	huma.Register(api, audit, func(ctx context.Context, _ *struct{}) (*struct{ Body []AuditEntry }, error) {
 		entries, err := s.Presenter.Audit(ctx, adminOf(ctx))
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body []AuditEntry }{entries}, nil
+		return answer(ctx, s, entries, err)
 	})
 	settings := operation("admin-config", http.MethodGet, path+"/config", "The configuration in force, with its sources", tag, http.StatusOK)
 	huma.Register(api, settings, func(ctx context.Context, _ *struct{}) (*struct{ Body []Setting }, error) {
 		list, err := s.Presenter.Settings(adminOf(ctx))
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body []Setting }{list}, nil
+		return answer(ctx, s, list, err)
 	})
 	stop := operation("admin-stop", http.MethodPost, path+"/workspaces/{workspace_id}:stop", "Stop anybody's workspace", tag, http.StatusNoContent)
 	stop.Description = "It is written down who did, and the owner reads the reason. The files stay."

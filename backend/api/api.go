@@ -166,6 +166,14 @@ func (s *service) fail(ctx context.Context, err error) error {
 	return problemOf(ctx, s.Log, err)
 }
 
+// answer is what an operation returns that shows something, or its error.
+func answer[T any](ctx context.Context, s *service, shown T, err error) (*struct{ Body T }, error) {
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	return &struct{ Body T }{shown}, nil
+}
+
 // notFound answers unknown paths, and sends a path with a slash too many to the one without, as upstream does.
 func (s *service) notFound(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path

@@ -251,10 +251,7 @@ func (s *service) registerQuotas(api huma.API) {
 	huma.Register(api, quotas, func(ctx context.Context, _ *struct{}) (*struct{ Body Quota }, error) {
 		caller := callerOf(ctx)
 		shown, err := s.Presenter.Quota(caller, caller.User)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Quota }{shown}, nil
+		return answer(ctx, s, shown, err)
 	})
 	limits := operation("get-limits", http.MethodGet, "/limits", "The limits of one workspace of yours, and who holds them", tag, http.StatusOK)
 	limits.Description = "`enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason."
@@ -272,10 +269,7 @@ func (s *service) registerQuotas(api huma.API) {
 		Image string `query:"image" required:"true" maxLength:"2000" doc:"Name of the image."`
 	}) (*struct{ Body Proposal }, error) {
 		proposal, err := s.Presenter.Detect(ctx, in.Image)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Proposal }{proposal}, nil
+		return answer(ctx, s, proposal, err)
 	})
 	check := operation("check-workspace", http.MethodPost, workspacesPath+":check", "Say whether a new workspace would fit", tag, http.StatusOK)
 	check.Description = "Takes what creating one takes, and changes nothing. 422 when a field breaks a limit."
@@ -283,11 +277,8 @@ func (s *service) registerQuotas(api huma.API) {
 		OwnerPath
 		Body WorkspaceInput
 	}) (*struct{ Body Check }, error) {
-		answer, err := s.Presenter.Check(ctx, callerOf(ctx), in.owner(), in.Body)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Check }{answer}, nil
+		checked, err := s.Presenter.Check(ctx, callerOf(ctx), in.owner(), in.Body)
+		return answer(ctx, s, checked, err)
 	})
 	checkUpdate := operation("check-update", http.MethodPost, workspacesPath+"/{workspace_id}:check", "Say whether a change would fit", tag, http.StatusOK)
 	checkUpdate.Description = "Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start."
@@ -295,19 +286,13 @@ func (s *service) registerQuotas(api huma.API) {
 		WorkspacePath
 		Body WorkspaceUpdate
 	}) (*struct{ Body Check }, error) {
-		answer, err := s.Presenter.CheckUpdate(ctx, callerOf(ctx), in.owner(), in.id(), in.Body)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Check }{answer}, nil
+		checked, err := s.Presenter.CheckUpdate(ctx, callerOf(ctx), in.owner(), in.id(), in.Body)
+		return answer(ctx, s, checked, err)
 	})
 	inUse := operation("get-activity", http.MethodGet, workspacesPath+"/{workspace_id}:activity", "Say whether a workspace is in use, and what speaks for it", tag, http.StatusOK)
 	huma.Register(api, inUse, func(ctx context.Context, in *struct{ WorkspacePath }) (*struct{ Body Activity }, error) {
 		shown, err := s.Presenter.Activity(callerOf(ctx), in.owner(), in.id())
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body Activity }{shown}, nil
+		return answer(ctx, s, shown, err)
 	})
 	extend := operation("extend-workspace", http.MethodPost, workspacesPath+"/{workspace_id}:extend", "Keep a workspace from being stopped for being unused", tag, http.StatusOK)
 	huma.Register(api, extend, func(ctx context.Context, in *struct {

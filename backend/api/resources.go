@@ -30,10 +30,7 @@ func (s *service) registerHost(api huma.API) {
 	images := operation("list-images", http.MethodGet, "/images", "The images that are offered", tag, http.StatusOK)
 	huma.Register(api, images, func(ctx context.Context, _ *struct{}) (*struct{ Body []Image }, error) {
 		list, err := s.Presenter.Images(ctx)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body []Image }{list}, nil
+		return answer(ctx, s, list, err)
 	})
 }
 
@@ -48,10 +45,7 @@ func (s *service) registerVolumes(api huma.API) {
 	list := operation("list-volumes", http.MethodGet, path, "List volumes, those of deleted workspaces among them", tag, http.StatusOK)
 	huma.Register(api, list, func(ctx context.Context, in *struct{ OwnerPath }) (*struct{ Body []Volume }, error) {
 		volumes, err := s.Presenter.Volumes(callerOf(ctx), in.owner())
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body []Volume }{volumes}, nil
+		return answer(ctx, s, volumes, err)
 	})
 	remove := operation("delete-volume", http.MethodDelete, path+"/{name}", "Delete a kept volume and the files in it for good", tag, http.StatusNoContent)
 	huma.Register(api, remove, func(ctx context.Context, in *struct{ VolumePath }) (*struct{}, error) {
