@@ -76,6 +76,7 @@ func probeEvery(timeout time.Duration) time.Duration {
 func (m *Manager) askWhoIsDue(ctx context.Context) {
 	type question struct {
 		e      *entry
+		id     workspace.ID
 		uid    string
 		target ProbeTarget
 	}
@@ -95,7 +96,7 @@ func (m *Manager) askWhoIsDue(ctx context.Context) {
 			continue
 		}
 		e.probeDue = now.Add(probeEvery(e.record.Spec.IdleTimeout))
-		questions = append(questions, question{e, e.record.UID, probeOf(prof, e.route)})
+		questions = append(questions, question{e, e.record.ID, e.record.UID, probeOf(prof, e.route)})
 	}
 	m.mu.Unlock()
 	places := make(chan struct{}, probesAtOnce)
@@ -109,7 +110,7 @@ func (m *Manager) askWhoIsDue(ctx context.Context) {
 				return
 			}
 			if err != nil {
-				m.Log.Debug("a workspace could not be asked whether it computes", "id", q.e.record.ID, "error", err)
+				m.Log.Debug("a workspace could not be asked whether it computes", "id", q.id, "error", err)
 				m.Activity.Unanswered(q.uid)
 			} else {
 				m.Activity.Put(q.uid, votes)

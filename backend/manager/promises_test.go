@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -286,10 +287,11 @@ func TestManager_GoesBackToWhatRunsWhenAnImageCannotBeHad(t *testing.T) {
 	l.reach(id, workspace.StatusRunning)
 	stopping := make(chan struct{})
 	var looks atomic.Int32
+	var once sync.Once // a busy machine begins the end anew before the start that takes it back
 	l.engine.Fault = func(ctx context.Context, step workspace.Step) error {
 		switch step.Kind {
 		case workspace.StepStop:
-			close(stopping)
+			once.Do(func() { close(stopping) })
 			<-ctx.Done() // it takes its time to end
 			return ctx.Err()
 		case workspace.StepImage:
