@@ -64,7 +64,7 @@ func (m *Manager) wakeUp() {
 
 // canIdle reports whether a workspace can be stopped for being unused. The caller holds the lock.
 func (m *Manager) canIdle(e *entry) bool {
-	return !e.removed && m.engine.up && wantsToRun(e.record) && e.record.Spec.IdleTimeout > 0 && e.isReady() &&
+	return !e.removed && m.engine.up && !m.can.Idles && wantsToRun(e.record) && e.record.Spec.IdleTimeout > 0 && e.isReady() &&
 		e.observed.Attempt == e.record.Attempt
 }
 

@@ -52,6 +52,9 @@ func (m *Manager) proposeFor(ctx context.Context, asked string, image *string, p
 	}
 	proposal, err := m.Detect(ctx, *image)
 	if err != nil || proposal.Profile == "" {
+		if !m.can.Pulls { // nobody will ever look into it
+			return profile.MLWorkspace.Name
+		}
 		return workspace.ProfileAuto
 	}
 	if *port == nil && proposal.Port != 0 {

@@ -67,6 +67,9 @@ func verdict(observed *workspace.Observed, now time.Time) *workspace.Outcome {
 	case signal != "":
 		outcome.Code = workspace.ReasonKilled
 		outcome.Reason = fmt.Sprintf("Killed by %s, sent from inside it or by the machine.", signal)
+	case observed.ExitCode == workspace.ExitCodeUnknown:
+		outcome.Code = workspace.ReasonExited
+		outcome.Reason = "Ended by itself with an error. Its log may say why."
 	default:
 		outcome.Code = workspace.ReasonExited
 		outcome.Reason = fmt.Sprintf("Ended by itself with exit code %d.", observed.ExitCode)

@@ -36,6 +36,7 @@ type Options struct {
 // Manager is the one choke point through which every surface reaches workspaces.
 type Manager struct {
 	Options
+	can      workspace.Capabilities // of the engine
 	board    *board
 	starts   *turnstile
 	settings atomic.Pointer[settings]                  // in force
@@ -107,6 +108,7 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 	}
 	m := &Manager{
 		Options:    options,
+		can:        options.Engine.Capabilities(),
 		board:      newBoard(),
 		starts:     newTurnstile(options.StartsAtOnce),
 		resync:     newBell(),

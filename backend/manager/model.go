@@ -13,6 +13,7 @@ import (
 type entry struct {
 	record   workspace.Record
 	observed *workspace.Observed // nil: no container
+	told     string              // what an engine that keeps what should be knows; see keeping
 	ready    string              // incarnation whose IDE has answered; see incarnation
 	gone     string              // handle of the container that was last reported removed
 	changed  uint64              // Manager.changes when observed last changed

@@ -19,9 +19,11 @@ const (
 	storageDeadline = time.Minute
 	createDeadline  = 2 * time.Minute
 	startDeadline   = 2 * time.Minute
-	resizeDeadline  = 30 * time.Second
-	removeDeadline  = time.Minute
-	stopSlack       = 30 * time.Second // on top of the grace the image gets to end by itself
+	// pullingStartDeadline is for an engine that gets the image while it starts a container.
+	pullingStartDeadline = 30 * time.Minute
+	resizeDeadline       = 30 * time.Second
+	removeDeadline       = time.Minute
+	stopSlack            = 30 * time.Second // on top of the grace the image gets to end by itself
 )
 
 // Plan is what has to be done, in order, for a workspace to become what it should be.
@@ -60,12 +62,12 @@ func leavesNoTrace(kind workspace.StepKind) bool {
 type planner struct {
 	done       doneSteps
 	deployment workspace.Deployment
-	profile    profile.Profile
+	around     Around
 	steps      []workspace.Step
 }
 
 func (p *planner) add(kind workspace.StepKind, cause string) {
-	if p.done[kind] {
+	if p.done[kind] && (kind != workspace.StepStorage || !p.around.mustTell(p.deployment)) {
 		return
 	}
 	p.steps = append(p.steps, workspace.Step{Kind: kind, Cause: cause, Deadline: p.deadline(kind), Deployment: p.deployment})
@@ -74,17 +76,23 @@ func (p *planner) add(kind workspace.StepKind, cause string) {
 func (p *planner) deadline(kind workspace.StepKind) time.Duration {
 	switch kind {
 	case workspace.StepStorage, workspace.StepRemoveStorage:
+		if p.around.Can.Keeps { // whatever runs is started anew by it
+			return pullingStartDeadline
+		}
 		return storageDeadline
 	case workspace.StepCreate:
 		return createDeadline
 	case workspace.StepStart, workspace.StepResume:
+		if !p.around.Can.Pulls { // the image is pulled within it
+			return pullingStartDeadline
+		}
 		return startDeadline
 	case workspace.StepAnswers:
-		return p.profile.AnswerDeadline
+		return p.around.Profile.AnswerDeadline
 	case workspace.StepResize:
 		return resizeDeadline
 	case workspace.StepStop:
-		return p.profile.StopGrace + stopSlack
+		return p.around.Profile.StopGrace + stopSlack
 	case workspace.StepRemove, workspace.StepRelease:
 		return removeDeadline
 	}
@@ -96,7 +104,13 @@ type Around struct {
 	Profile profile.Profile // of its image, with the workspace's port
 	Pull    workspace.PullPolicy
 	GPUs    []workspace.GPU // of the machine
+	Can     workspace.Capabilities
+	// Told is what the engine was last told to keep, or has told itself, as keeping says it; for engines that keep.
+	Told string
 }
+
+// mustTell reports whether an engine that keeps what should be does not know it yet.
+func (a Around) mustTell(d workspace.Deployment) bool { return a.Can.Keeps && a.Told != keeping(d) }
 
 // leased returns the devices that a container is given: those of the lease, as many as were asked for.
 func (a Around) leased(record workspace.Record) (devices []workspace.GPU) {
@@ -116,10 +130,12 @@ func (a Around) leased(record workspace.Record) (devices []workspace.GPU) {
 // PlanFor decides what has to be done. It is pure and total: observed is nil when there is no container, and ready says
 // whether the IDE of this very container has answered. An empty plan means that nothing is left to do.
 func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, done doneSteps, around Around) Plan {
-	p := &planner{done: done, deployment: Deploy(record, around), profile: around.Profile}
+	p := &planner{done: done, deployment: Deploy(record, around), around: around}
 	switch {
 	case record.Desired == workspace.DesiredDeleted:
-		p.takeDown(observed, "the workspace is being deleted")
+		if !around.Can.Keeps { // else it goes with all the engine keeps of it
+			p.takeDown(observed, "the workspace is being deleted")
+		}
 		if record.DeleteVolume {
 			p.add(workspace.StepRemoveStorage, "its owner asked to delete the files too")
 		}
@@ -130,6 +146,7 @@ func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, 
 		if record.DeleteVolume {
 			p.add(workspace.StepRemoveStorage, "its files are cleared whenever it stops")
 		}
+		p.tell(observed)
 	case record.Outcome != nil:
 		// The attempt is over. What still runs is ended, what has ended is kept for its logs.
 		if observed != nil && alive(observed) {
@@ -137,6 +154,7 @@ func PlanFor(record workspace.Record, observed *workspace.Observed, ready bool, 
 		}
 	case !record.QueuedAt.IsZero():
 		p.takeDown(observed, "its start waits for its turn")
+		p.tell(observed)
 	default:
 		p.bringUp(record, observed, ready)
 	}
@@ -153,12 +171,23 @@ func (p *planner) takeDown(observed *workspace.Observed, why string) {
 	p.add(workspace.StepRemove, why)
 }
 
+// tell has an engine that keeps what should be know it, of what does not run and so is not started anew by that.
+func (p *planner) tell(observed *workspace.Observed) {
+	if observed == nil && p.around.mustTell(p.deployment) {
+		p.add(workspace.StepStorage, "the engine keeps what it should be")
+	}
+}
+
 func (p *planner) bringUp(record workspace.Record, observed *workspace.Observed, ready bool) {
 	if observed == nil {
 		p.build("it should run and has no container")
 		return
 	}
 	if cause := staleness(record, observed, p.deployment); cause != "" {
+		if p.around.Can.Keeps { // it is replaced where it is: an end would clear the files of who wants that at every end
+			p.assemble(cause)
+			return
+		}
 		// The image comes first, so that a container that serves its owner is not ended for one that cannot be had.
 		p.add(workspace.StepImage, cause)
 		p.takeDown(observed, cause)
@@ -169,6 +198,9 @@ func (p *planner) bringUp(record workspace.Record, observed *workspace.Observed,
 	case workspace.ContainerCreated:
 		p.launch("its container was made and not started")
 	case workspace.ContainerExited:
+		if p.around.mustTell(p.deployment) {
+			p.add(workspace.StepStorage, "the engine keeps what it should be")
+		}
 		p.launch("it ended with its engine and should run")
 	case workspace.ContainerPaused:
 		p.add(workspace.StepResume, "it was frozen and should run")
@@ -187,7 +219,9 @@ func (p *planner) bringUp(record workspace.Record, observed *workspace.Observed,
 }
 
 func (p *planner) build(cause string) {
-	p.add(workspace.StepImage, cause)
+	if p.around.Can.Pulls {
+		p.add(workspace.StepImage, cause)
+	}
 	p.assemble(cause)
 }
 
@@ -208,6 +242,9 @@ func staleness(record workspace.Record, observed *workspace.Observed, deployment
 	case observed.UID != record.UID:
 		return "its container belongs to an earlier workspace of the same id"
 	case observed.Fingerprint != deployment.Fingerprint:
+		if observed.Image == record.Spec.Image {
+			return "it was changed"
+		}
 		return fmt.Sprintf("its image should be %s", record.Spec.Image)
 	case observed.Attempt != record.Attempt:
 		return "it was started anew"
@@ -234,7 +271,7 @@ func sameLiveCompute(wanted, actual workspace.Compute) bool {
 // client sent is copied through unseen.
 func Deploy(record workspace.Record, around Around) workspace.Deployment {
 	prof := around.Profile
-	return workspace.Deployment{
+	d := workspace.Deployment{
 		ID:            record.ID,
 		UID:           record.UID,
 		Owner:         record.Owner,
@@ -260,7 +297,21 @@ func Deploy(record workspace.Record, around Around) workspace.Deployment {
 		AnyAnswer:     prof.AnyAnswer,
 		Capabilities:  prof.Capabilities,
 		StopGrace:     prof.StopGrace,
+		IdleTimeout:   record.Spec.IdleTimeout,
+		ClearOnStop:   record.Spec.ClearVolumeOnStop,
 	}
+	if around.Can.Keeps { // nothing of what it keeps changes without a new container
+		d.Fingerprint = keeping(d)
+	}
+	return d
+}
+
+// keeping is what an engine that keeps what should be is told of a workspace.
+func keeping(d workspace.Deployment) string {
+	text := fmt.Appendf(nil, "%s\x00%s\x00%d\x00%g\x00%d\x00%d\x00%d\x00%d\x00%t", d.Image, d.Profile, d.Port, d.Compute.CPUs, d.Compute.MemoryMB,
+		d.Storage.VolumeMB, d.Storage.ContainerMB, d.IdleTimeout/time.Second, d.ClearOnStop)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // fingerprint covers what its owner can change and what takes effect by an immediate restart. Shm and process limits

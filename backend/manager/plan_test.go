@@ -33,7 +33,7 @@ func containerFor(record workspace.Record, state workspace.ContainerState) *work
 	}
 }
 
-var around = Around{Profile: profile.Minimal}
+var around = Around{Profile: profile.Minimal, Can: workspace.AllButKeeping}
 
 func TestPlanFor(t *testing.T) {
 	const fresh = `1 image: it should run and has no container

@@ -31,9 +31,14 @@ const (
 var errRedirected = errors.New("something else is wanted now")
 
 func (m *Manager) plan(e *entry) Plan {
-	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), Around{
-		Profile: m.profileOf(e.record.Spec), Pull: m.pullPolicy(e.record.Spec.Image), GPUs: m.engine.host.GPUs,
-	})
+	return PlanFor(e.record, e.observed, e.isReady(), e.doneNow(), m.around(e, e.record.Spec))
+}
+
+// around is what a plan must know besides the workspace itself. The caller holds the lock.
+func (m *Manager) around(e *entry, spec workspace.Spec) Around {
+	return Around{
+		Profile: m.profileOf(spec), Pull: m.pullPolicy(spec.Image), GPUs: m.engine.host.GPUs, Can: m.can, Told: e.told,
+	}
 }
 
 // redirect follows a change of what should be: a step that is no longer wanted is cancelled. The caller holds the lock.
@@ -306,6 +311,12 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		}
 	case workspace.StepStorage:
 		m.volumeMade(e, step)
+		if m.can.Keeps {
+			e.told = keeping(step.Deployment)
+			if observed != nil { // what ran was started anew
+				m.observe(e, present(observed, e))
+			}
+		}
 	case workspace.StepRemove:
 		if e.observed != nil {
 			e.gone = e.observed.Handle

@@ -118,10 +118,13 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	for i := range snapshot.Workspaces {
 		seen[snapshot.Workspaces[i].ID] = &snapshot.Workspaces[i]
 	}
-	if !m.synced {
+	if !m.synced && !m.can.Keeps {
 		m.adoptUnknown(seen, snapshot.Volumes)
 	}
 	m.synced = true
+	if m.can.Keeps {
+		m.takeAllKept(snapshot.Kept, before)
+	}
 	if host != nil {
 		m.engine.host = *host // what is judged now must know how large the machine is
 	}
@@ -131,7 +134,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	for id, e := range m.entries {
 		known := e.observed
 		if e.changed <= before { // else something newer than this look is known
-			m.observe(e, seen[id])
+			m.observe(e, present(seen[id], e))
 		}
 		if !e.working || !sameObservation(known, e.observed) { // a worker that pauses is not woken by what it knows
 			changed = append(changed, e)
@@ -215,11 +218,19 @@ func (m *Manager) apply(change workspace.Change) {
 		m.resync.ring()
 		return
 	}
+	if change.Kind == workspace.ChangeKept {
+		if e := m.takeKept(*change.Kept); e != nil {
+			m.reconsider(e)
+		}
+		return
+	}
 	e, known := m.entries[change.ID]
 	if !known {
 		return
 	}
 	switch change.Kind {
+	case workspace.ChangeDropped:
+		m.dropKept(e)
 	case workspace.ChangeObserved:
 		m.observe(e, change.Observed)
 	case workspace.ChangeGone:

@@ -109,7 +109,7 @@ func (m *Manager) measureDue(ctx context.Context) time.Duration {
 	m.mu.Lock()
 	var whose []due
 	now := m.Now()
-	if m.engine.up {
+	if m.engine.up && m.can.Measures {
 		for _, e := range m.entries {
 			whose = append(whose, m.duePlaces(e, now)...)
 		}

@@ -48,7 +48,7 @@ func (m *Manager) lookAtImages(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, imagesEvery)
 	defer cancel()
 	m.mu.Lock()
-	up, every, now := m.engine.up, m.settings.Load().CheckUpdates, m.Now()
+	up, every, now := m.engine.up && m.can.Pulls, m.settings.Load().CheckUpdates, m.Now()
 	names := map[string]knownImage{}
 	for _, e := range m.entries {
 		if e.observed != nil && alive(e.observed) {

@@ -133,10 +133,7 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	if request.Stopped {
 		record.Desired = workspace.DesiredStopped
 	}
-	record.ID = workspace.NewID(m.Namespace, owner, spec.DisplayName, func(id workspace.ID) bool {
-		_, taken := m.entries[id]
-		return taken
-	})
+	record.ID = m.newID(owner, spec.DisplayName)
 	if err := m.chooseVolume(&record, request.Volume); err != nil {
 		return nil, err
 	}
@@ -153,6 +150,18 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 		m.board.announce(EventVolumes, owner)
 	}
 	return e.published, nil
+}
+
+// newID names a new workspace. The caller holds the lock.
+func (m *Manager) newID(owner workspace.Owner, displayName string) workspace.ID {
+	taken := func(id workspace.ID) bool {
+		_, taken := m.entries[id]
+		return taken
+	}
+	if namespace := m.engine.host.Namespace; namespace != "" {
+		return workspace.NewLabID(namespace, owner, displayName, taken)
+	}
+	return workspace.NewID(m.Namespace, owner, displayName, taken)
 }
 
 func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec workspace.Spec, err error) {
@@ -467,6 +476,9 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 			return refused
 		}
 		if after.DisplayName != before.DisplayName {
+			if !m.can.Renames {
+				return workspace.Errorf(workspace.CodeWrongState, "The display name cannot be updated: ML Lab keeps the name that a workspace was created with.")
+			}
 			if err := m.refuseTakenName(owner, after.DisplayName, id); err != nil {
 				return err
 			}

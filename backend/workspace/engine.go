@@ -11,6 +11,8 @@ import (
 // Errors: CodeUnavailable when the engine does not answer (the caller tries again), otherwise the code that fits, and
 // CodeInternal for what the engine itself calls an internal error. A cancelled context returns the context's error.
 type Engine interface {
+	// Capabilities says what this kind of engine can do. It never changes and asks nobody.
+	Capabilities() Capabilities
 	// Host describes the engine and the machine it runs on. It also proves that the engine answers.
 	Host(ctx context.Context) (Host, error)
 	// Snapshot lists everything of this instance that the engine holds, in a fixed number of list calls plus one look
@@ -41,6 +43,31 @@ type Engine interface {
 	RemoveVolume(ctx context.Context, volume string) error
 }
 
+// Capabilities is what a kind of engine can do. What it cannot is neither promised nor asked of it.
+type Capabilities struct {
+	// Keeps says that the engine itself keeps what should be, where others can change it, too: its word about which
+	// workspaces there are counts more than the store's. Steps then change what runs in place.
+	Keeps bool
+	// Idles says that the engine itself stops what is unused, by the idle timeout that it was told.
+	Idles bool
+	// Resizes says that CPUs and memory of a running workspace change without a restart.
+	Resizes bool
+	// Renames says that the name of a workspace can be changed.
+	Renames bool
+	// Pulls says that getting the image is a step of its own, and that the engine can say which images there are.
+	Pulls bool
+	// Locks says that containers get a secret that only the manager knows, by which their IDE is locked.
+	Locks bool
+	// Measures says that what is written can be measured, and Stats that what is used can be looked at.
+	Measures bool
+	Stats    bool
+	// Limits says that shared memory, processes and GPUs of a workspace can be limited.
+	Limits bool
+}
+
+// AllButKeeping is what an engine can that has its own machines and keeps nothing by itself.
+var AllButKeeping = Capabilities{Resizes: true, Renames: true, Pulls: true, Locks: true, Measures: true, Stats: true, Limits: true}
+
 // Host is an engine and its machine.
 type Host struct {
 	Engine        string // "docker"
@@ -53,6 +80,8 @@ type Host struct {
 	GPUs          []GPU       // in the order of their ids; nil when there are none
 	Enforces      Enforcement // what the engine holds containers to by itself
 	Notes         []string    // sentences an administrator should know
+	// Namespace is the first part of the ids of everything there, where the engine decides about it; else "".
+	Namespace string
 }
 
 // GPU is a device that containers can be given.
@@ -125,9 +154,24 @@ type ImageFacts struct {
 // Snapshot is everything the engine holds of this instance at one moment.
 type Snapshot struct {
 	Workspaces []Observed
+	Kept       []Kept // of an engine that keeps what should be
 	Volumes    []Volume
 	// EngineStartedAt tells a container that ended with its engine from one that ended by itself; zero when unknown.
 	EngineStartedAt time.Time
+}
+
+// Kept is what an engine keeps of a workspace by itself: what should be of it, and what is. Of Spec, what the engine does
+// not keep is zero.
+type Kept struct {
+	ID        ID
+	Owner     Owner
+	Spec      Spec
+	Volume    string
+	CreatedAt time.Time
+	// Stopped says that it should not run; Reason is why, if that is known, and Code one of the Reason constants.
+	Stopped      bool
+	Reason, Code string
+	Observed     *Observed // nil: no container
 }
 
 // ContainerState is the engine's word for a container.
@@ -142,7 +186,11 @@ const (
 	ContainerDead    ContainerState = "dead" // half removed, or in any state that only removal ends
 )
 
-// Observed is what the engine says of a workspace's container.
+// ExitCodeUnknown stands for the exit code of a container of which only is known that it failed.
+const ExitCodeUnknown = -1
+
+// Observed is what the engine says of a workspace's container. An engine that keeps what should be leaves UID, Attempt and
+// Fingerprint empty for a container that somebody else has made: it is as the engine keeps it.
 type Observed struct {
 	ID          ID
 	Owner       Owner
@@ -183,6 +231,8 @@ const (
 	ChangeGone     ChangeKind = "gone"     // the container Handle of the workspace ID was removed
 	ChangeOOM      ChangeKind = "oom"      // the kernel killed a process in the container; the container may live on
 	ChangeVolumes  ChangeKind = "volumes"  // volumes came or went, or containers changed names: look again
+	ChangeKept     ChangeKind = "kept"     // what the engine keeps of a workspace is now as Kept says
+	ChangeDropped  ChangeKind = "dropped"  // the engine keeps nothing of the workspace ID any more
 )
 
 // Change is one thing that happened at the engine.
@@ -191,6 +241,7 @@ type Change struct {
 	ID       ID
 	Handle   string
 	Observed *Observed // for ChangeObserved
+	Kept     *Kept     // for ChangeKept
 	At       time.Time
 }
 
@@ -200,7 +251,7 @@ type StepKind string
 // The engine-neutral steps that plans are made of.
 const (
 	StepImage         StepKind = "image"          // have the image here: nothing, a pull or a build
-	StepStorage       StepKind = "storage"        // have the volume
+	StepStorage       StepKind = "storage"        // have the volume; an engine that keeps what should be has it written down
 	StepCreate        StepKind = "create"         // make the container, not started
 	StepStart         StepKind = "start"          // start it
 	StepAnswers       StepKind = "answers"        // wait until the IDE answers over HTTP
@@ -238,6 +289,8 @@ type Deployment struct {
 	Compute       Compute
 	GPUs          []GPU // the leased ones
 	Storage       Storage
+	IdleTimeout   time.Duration // for an engine that stops what is unused; 0 = never
+	ClearOnStop   bool          // likewise
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
 	MountPath     string // where the volume goes

@@ -4,7 +4,9 @@ import (
 	"crypto/sha1" //nolint:gosec // ML Lab derives ids with SHA-1; it protects nothing here.
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -119,4 +121,85 @@ func Slug(displayName string) string {
 func shortHash(s string) string {
 	sum := sha1.Sum([]byte(s)) //nolint:gosec // not a protection, see the import
 	return hex.EncodeToString(sum[:])[:slugHashChars]
+}
+
+// LabNames yields the names under which ML Lab can hold a workspace of that display name, the best first. ML Lab derives a
+// service's id from its name, so different workspaces need names of different ids; and it transliterates other scripts in
+// its own way, so they are told apart by a hash. Every name has 4 to 128 ASCII characters, ML Lab's bounds.
+func LabNames(displayName string) iter.Seq[string] {
+	const room = MaxDisplayNameLength - len("WS  99")
+	plain := strings.TrimSpace(displayName)
+	isPlain := len(plain) <= room && plain != "" && strings.IndexFunc(plain, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	if !isPlain {
+		ascii := strings.Map(func(r rune) rune {
+			if r >= ' ' && r <= '~' {
+				return r
+			}
+			return -1
+		}, plain)
+		ascii = strings.TrimSpace(ascii[:min(len(ascii), room-2*slugHashChars)])
+		plain = strings.TrimSpace(ascii + " " + shortHash(displayName))
+	}
+	return func(yield func(string) bool) {
+		for n := 1; ; n++ {
+			name := "WS " + plain
+			if n > 1 {
+				name = fmt.Sprintf("%s %d", name, n)
+			}
+			if !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+// LabID is the id that ML Lab derives for a service of that name, which must be ASCII (contaxy 0.0.23,
+// utils/id_utils.py, generate_readable_id as managers/deployment/utils.py calls it).
+func LabID(namespace string, owner Owner, labName string) ID {
+	return ID(fmt.Sprintf("%s-p-%s-s-%s", namespace, owner, labSlug(labName)))
+}
+
+// NewLabID is NewID for an engine that lets ML Lab make the ids.
+func NewLabID(namespace string, owner Owner, displayName string, taken func(ID) bool) ID {
+	for name := range LabNames(displayName) {
+		if id := LabID(namespace, owner, name); !taken(id) {
+			return id
+		}
+	}
+	panic("unreachable: names go on for ever")
+}
+
+func labSlug(name string) string {
+	slug := labWords(name)
+	if len(slug) > maxSlugLength {
+		head := slug[:maxSlugLength-slugHashChars]
+		if !strings.HasSuffix(head, "-") {
+			head = head[:len(head)-1] + "-"
+		}
+		slug = head + shortHash(slug)
+	}
+	slug = labWords(slug) // once more, as ML Lab does: a piece of one letter is lost here
+	if len(slug) > maxSlugLength {
+		slug = strings.Trim(slug[:maxSlugLength], "-")
+	}
+	if len(slug) < minSlugLength {
+		sum := sha1.Sum([]byte(slug)) //nolint:gosec // not a protection, see the import
+		slug += hex.EncodeToString(sum[:])[:minSlugLength-len(slug)]
+	}
+	return slug
+}
+
+var commaInNumber = regexp.MustCompile(`([0-9]),([0-9])`)
+
+// labWords is python-slugify: words of letters and digits, without those of one letter. Commas within numbers are lost
+// without a trace.
+func labWords(name string) string {
+	for before := ""; before != name; { // twice, as in "1,2,3": what was matched is not looked at again
+		before, name = name, commaInNumber.ReplaceAllString(name, "$1$2")
+	}
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+	words = slices.DeleteFunc(words, func(word string) bool { return len(word) == 1 && word[0] >= 'a' })
+	return strings.Join(words, "-")
 }

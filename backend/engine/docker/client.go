@@ -86,6 +86,9 @@ type Engine struct {
 
 var _ workspace.Engine = (*Engine)(nil)
 
+// Capabilities says that Docker can do everything, but keeps nothing by itself and ends nothing for being idle.
+func (e *Engine) Capabilities() workspace.Capabilities { return workspace.AllButKeeping }
+
 // New makes an Engine. It does not connect: an engine that is away is noticed by the first call.
 func New(options Options) (*Engine, error) {
 	endpoint, how, err := resolveEndpoint(options.Endpoint)

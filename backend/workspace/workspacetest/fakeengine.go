@@ -88,6 +88,9 @@ func NewFakeEngine() *FakeEngine {
 	}
 }
 
+// Capabilities says that it can do everything.
+func (f *FakeEngine) Capabilities() workspace.Capabilities { return workspace.AllButKeeping }
+
 // AddImage makes an image be here whose containers answer.
 func (f *FakeEngine) AddImage(image string) {
 	f.mu.Lock()

@@ -1,0 +1,100 @@
+package mllab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"strings"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+const (
+	askAtFirst  = 50 * time.Millisecond
+	askAtLast   = 2 * time.Second
+	askTimeout  = 5 * time.Second
+	askFetch    = 5 * time.Second // between two looks at whether the container is still there
+	sessionName = "ct_session_token"
+)
+
+// waitForAnswer waits until the workspace answers through the lab's proxy, the only way that leads to it. The proxy counts
+// whoever comes as use of the workspace, at most every quarter of an hour. So nobody is asked but while a workspace starts,
+// which counts as use anyway, and all questions of a start share one session.
+func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return fmt.Errorf("mllab: %w", err)
+	}
+	client := &http.Client{
+		Jar: jar, Timeout: askTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	address := e.lab.Root() + d.AccessPath + "/" + strings.TrimPrefix(d.HealthPath, "/")
+	if _, path, found := strings.Cut(strings.TrimPrefix(e.lab.Root(), "http://"), "/"); !found || path == "" {
+		address = e.lab.Root() + e.base + d.AccessPath + "/" + strings.TrimPrefix(d.HealthPath, "/")
+	}
+	fetched := time.Now()
+	for pause := askAtFirst; ; pause = min(pause*3/2, askAtLast) {
+		answers, err := e.answers(ctx, client, d, address)
+		if err != nil || answers {
+			return err
+		}
+		if time.Since(fetched) > askFetch {
+			fetched = time.Now()
+			service, err := e.fetch(ctx, d)
+			if err != nil && workspace.CodeOf(err) != workspace.CodeUnavailable {
+				return err
+			}
+			if state, _ := stateOf(service.Status); err == nil && state != workspace.ContainerRunning {
+				e.took(d, service, e.isOf(service, d))
+				e.announce(d.ID)
+				return workspace.Errorf(workspace.CodeConflict, "Its container has ended.")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// answers asks once. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.
+func (e *Engine) answers(ctx context.Context, client *http.Client, d workspace.Deployment, address string) (bool, error) {
+	token, err := e.tokenFor(d.Owner)
+	if err != nil {
+		return false, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return false, fmt.Errorf("mllab: %w", err)
+	}
+	request.AddCookie(&http.Cookie{Name: "ct_token", Value: token})
+	response, err := client.Do(request)
+	if err != nil {
+		return false, ctx.Err() // whatever else it is, it is no answer yet
+	}
+	_, _ = io.CopyN(io.Discard, response.Body, 1<<20) // so that the connection can be used again
+	_ = response.Body.Close()
+	switch {
+	case response.StatusCode >= http.StatusInternalServerError, response.StatusCode == http.StatusUnauthorized, response.StatusCode == http.StatusForbidden:
+		return false, nil
+	case response.StatusCode == http.StatusNotFound:
+		return d.AnyAnswer, nil
+	}
+	return true, nil
+}
+
+// announce tells what is known of a service, as if a look had found it.
+func (e *Engine) announce(id workspace.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[id]; h != nil {
+		kept := e.keptOf(h)
+		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: time.Now()})
+	}
+}

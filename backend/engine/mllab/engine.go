@@ -1,0 +1,407 @@
+package mllab
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Options are what an Engine is made of. Lab is required.
+type Options struct {
+	Lab *contaxy.Client
+	// BaseURL is the path below which the lab is reached by browsers, without a slash at the end; "" = at the root.
+	BaseURL string
+	Log     *slog.Logger // nil = none
+	// LookEvery is the pause between two looks at what the lab keeps, of whomever: the lab is asked no more often for many
+	// people than for one. 0 = two seconds.
+	LookEvery time.Duration
+}
+
+// Engine runs workspaces in one lab.
+type Engine struct {
+	lab       *contaxy.Client
+	base      string
+	log       *slog.Logger
+	lookEvery time.Duration
+
+	mu       sync.Mutex
+	owners   map[workspace.Owner]*owner
+	services map[workspace.ID]*held
+	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
+	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
+	news     []workspace.Change         // not yet told
+	watching bool
+	rung     chan struct{} // there is news, or somebody has come
+	told     chan struct{} // closed and renewed whenever all news has been told
+}
+
+var _ workspace.Engine = (*Engine)(nil)
+
+// owner is a person whose workspaces are known, by the tokens of those who came for them.
+type owner struct {
+	shown    string    // the last token by which somebody came
+	own      string    // with which programs in their workspaces call the lab; "" = not asked for yet
+	cameAt   time.Time // when somebody was here last
+	lookedAt time.Time // when the lab was last asked; zero = never with success
+	looking  *look
+}
+
+// look is one look at an owner's services. Who wants one waits for the one that is under way.
+type look struct {
+	done chan struct{}
+	err  error
+}
+
+// held is what is known of a service.
+type held struct {
+	owner    workspace.Owner
+	service  contaxy.Service     // as the lab last told of it
+	observed *workspace.Observed // as told to the manager; nil = no container
+	mark     mark
+	created  *workspace.Observed // what stands for a container that is about to be started
+	log      []byte              // the last lines of a container that a stop has taken away
+	cleared  bool                // the lab has cleared its volume when it stopped it
+}
+
+// mark remembers for what a container was made, which the lab does not.
+type mark struct {
+	handle      string
+	uid         string
+	attempt     int64
+	fingerprint string
+}
+
+func markOf(handle string, d workspace.Deployment) mark {
+	return mark{handle: handle, uid: d.UID, attempt: d.Attempt, fingerprint: d.Fingerprint}
+}
+
+const (
+	defaultLookEvery = 2 * time.Second
+	// lookTimeout bounds one look, and visitTimeout how long a visitor waits for the first one.
+	lookTimeout = 20 * time.Second
+	// presentFor is how long after somebody was here their workspaces are looked at by and by.
+	presentFor = 2 * time.Minute
+)
+
+// New makes an Engine. It asks nobody yet.
+func New(options Options) *Engine {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.LookEvery == 0 {
+		options.LookEvery = defaultLookEvery
+	}
+	return &Engine{
+		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
+		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
+		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
+		rung: make(chan struct{}, 1), told: make(chan struct{}),
+	}
+}
+
+// Close lets go of the connections to the lab.
+func (e *Engine) Close() error {
+	e.lab.Close()
+	return nil
+}
+
+// Capabilities says what a lab can do.
+func (e *Engine) Capabilities() workspace.Capabilities {
+	return workspace.Capabilities{Keeps: true, Idles: true}
+}
+
+// Host describes the lab. It says nothing of its machines, so ours stands for them where a number is needed: on Docker
+// that is the same one.
+func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
+	info, err := e.lab.Info(ctx)
+	if err != nil {
+		return workspace.Host{}, err
+	}
+	return workspace.Host{
+		Engine: "mllab", Version: info.Version, Endpoint: e.lab.Endpoint(), OS: runtime.GOOS, Namespace: info.Namespace,
+		Enforces: workspace.Enforcement{Tried: true},
+		Notes: []string{
+			"Workspaces run in ML Lab. Of its machines the lab tells nothing, so what they have bounds nothing here.",
+			"Quotas of groups and of the host count the workspaces of everybody who has been here since the start of this program.",
+		},
+	}, nil
+}
+
+// Visit says that somebody is here who may act for an owner, and by which token. The first time it waits until the lab has
+// told of the owner's workspaces and the manager knows them. CodeUnauthenticated when the lab does not take the token,
+// CodeUnavailable when it does not answer.
+func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) error {
+	e.mu.Lock()
+	o := e.owners[who]
+	if o == nil {
+		o = &owner{}
+		e.owners[who] = o
+	}
+	away := time.Since(o.cameAt) > presentFor
+	o.shown, o.cameAt = token, time.Now()
+	known, watching := !o.lookedAt.IsZero(), e.watching
+	e.mu.Unlock()
+	if known && !away {
+		return nil
+	}
+	if !watching {
+		if known {
+			return nil // what was known before the lab went away is better than nothing
+		}
+		return &workspace.Error{Code: workspace.CodeUnavailable, Message: "ML Lab does not answer at " + e.lab.Endpoint() + ".", Hint: "Workspaces go on; this page does too, as soon as the lab is back."}
+	}
+	if err := e.lookAt(ctx, who); err != nil {
+		if known {
+			return nil
+		}
+		return err
+	}
+	return e.waitUntilTold(ctx)
+}
+
+// tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
+func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.owners[who]
+	switch {
+	case o == nil || (o.own == "" && o.shown == ""):
+		return "", workspace.Errorf(workspace.CodeUnavailable, "Nobody who may act for %s has been here yet. It goes on as soon as somebody is.", who)
+	case o.own != "":
+		return o.own, nil
+	}
+	return o.shown, nil
+}
+
+// refused drops a token that the lab takes no more.
+func (e *Engine) refused(who workspace.Owner, token string, err error) {
+	if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o := e.owners[who]; o != nil {
+		if o.own == token {
+			o.own = ""
+		}
+		if o.shown == token {
+			o.shown = ""
+		}
+	}
+}
+
+// as calls the lab on behalf of an owner: with the token of their programs, and if the lab has revoked that, with the one
+// somebody came by.
+func (e *Engine) as(who workspace.Owner, call func(token string) error) error {
+	for {
+		token, err := e.tokenFor(who)
+		if err != nil {
+			return err
+		}
+		err = call(token)
+		if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
+			return err
+		}
+		e.refused(who, token, err)
+	}
+}
+
+// programToken returns the token for the programs in an owner's workspaces.
+func (e *Engine) programToken(ctx context.Context, who workspace.Owner) (string, error) {
+	e.mu.Lock()
+	if o := e.owners[who]; o != nil && o.own != "" {
+		defer e.mu.Unlock()
+		return o.own, nil
+	}
+	e.mu.Unlock()
+	var made string
+	err := e.as(who, func(token string) (err error) {
+		made, err = e.lab.UserToken(ctx, token, string(who))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o := e.owners[who]; o != nil {
+		o.own = made
+	}
+	return made, nil
+}
+
+// lookAt asks the lab for an owner's services, unless somebody does so already.
+func (e *Engine) lookAt(ctx context.Context, who workspace.Owner) error {
+	e.mu.Lock()
+	o := e.owners[who]
+	under := o.looking
+	if under == nil {
+		under = &look{done: make(chan struct{})}
+		o.looking = under
+		go func() {
+			under.err = e.lookNow(who)
+			e.mu.Lock()
+			o.looking = nil
+			e.mu.Unlock()
+			close(under.done)
+		}()
+	}
+	e.mu.Unlock()
+	select {
+	case <-under.done:
+		return under.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Engine) lookNow(who workspace.Owner) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	began := time.Now()
+	var services []contaxy.Service
+	err := e.as(who, func(token string) (err error) {
+		services, err = e.lab.Services(ctx, token, string(who))
+		return err
+	})
+	if ctx.Err() != nil {
+		err = workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer in time at %s.", e.lab.Endpoint())
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.owners[who]
+	if err != nil {
+		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
+		return err
+	}
+	o.lookedAt = began
+	e.take(who, services, began)
+	return nil
+}
+
+// take compares what the lab tells of an owner's services with what is known. The caller holds the lock.
+func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) {
+	there := map[workspace.ID]bool{}
+	for _, service := range services {
+		id := workspace.ID(service.ID)
+		if !isWorkspace(service) || !id.Valid() {
+			continue
+		}
+		there[id] = true
+		if !e.isNewer(id, began) {
+			continue
+		}
+		h, known := e.services[id]
+		if !known {
+			h = &held{owner: who}
+			e.services[id] = h
+		}
+		e.note(id, h, service, !known)
+	}
+	for id, h := range e.services {
+		if h.owner == who && !there[id] && e.isNewer(id, began) {
+			delete(e.services, id)
+			e.tell(workspace.Change{Kind: workspace.ChangeDropped, ID: id, At: began})
+		}
+	}
+}
+
+// isNewer reports whether a look that began then says more of a service than our own steps. The caller holds the lock.
+func (e *Engine) isNewer(id workspace.ID, began time.Time) bool {
+	return e.busy[id] == 0 && began.After(e.changed[id])
+}
+
+// note takes up what the lab says of a service, and tells it if it is news. The caller holds the lock.
+func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew bool) {
+	before, was := h.service, h.observed
+	h.service = service
+	// A container that is about to be started is there for the manager before it is for the lab.
+	if service.Status == contaxy.StatusStopped && was != nil && was.State == workspace.ContainerCreated {
+		return
+	}
+	h.observed = h.observe(id)
+	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
+		kept := e.keptOf(h)
+		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: time.Now()})
+	}
+}
+
+// keptOf is what the manager is told of a service. The caller holds the lock.
+func (e *Engine) keptOf(h *held) workspace.Kept {
+	kept := keptOf(h.owner, h.service)
+	kept.Observed = h.observed
+	if kept.Stopped && !h.service.LastAccess.IsZero() {
+		if timeout := kept.Spec.IdleTimeout; timeout > 0 && time.Since(h.service.LastAccess.Time) >= timeout {
+			kept.Code = workspace.ReasonIdle
+			kept.Reason = fmt.Sprintf("ML Lab has stopped it: nobody had used it for %s, its idle timeout.", timeout.Round(time.Second))
+		}
+	}
+	if kept.Stopped && kept.Reason == "" {
+		kept.Reason = "It was stopped in ML Lab."
+	}
+	return kept
+}
+
+// observe says what is of a service as the manager sees it; nil while it has no container. The caller holds the lock.
+func (h *held) observe(id workspace.ID) *workspace.Observed {
+	service := h.service
+	if service.Status == contaxy.StatusStopped {
+		return nil
+	}
+	observed := &workspace.Observed{
+		ID: id, Owner: h.owner, Image: service.ContainerImage, Volume: volumeOf(h.owner, id), Profile: service.Metadata[metaProfile],
+		DisplayName: keptOf(h.owner, service).Spec.DisplayName, Handle: service.InternalID, StartedAt: service.StartedAt.Time, FinishedAt: service.StoppedAt.Time,
+	}
+	if observed.Handle == "" {
+		observed.Handle = string(id)
+	}
+	observed.State, observed.ExitCode = stateOf(service.Status)
+	if observed.State == workspace.ContainerRunning {
+		observed.Endpoint, observed.FinishedAt = "lab", time.Time{}
+		if observed.StartedAt.IsZero() {
+			observed.StartedAt = service.UpdatedAt.Time
+		}
+	}
+	if h.mark.handle == observed.Handle {
+		observed.UID, observed.Attempt, observed.Fingerprint = h.mark.uid, h.mark.attempt, h.mark.fingerprint
+	}
+	return observed
+}
+
+func sameService(a, b contaxy.Service) bool {
+	return a.Status == b.Status && a.InternalID == b.InternalID && a.ContainerImage == b.ContainerImage && a.DisplayName == b.DisplayName &&
+		slices.Equal(a.Endpoints, b.Endpoints) && maps.Equal(a.Metadata, b.Metadata) &&
+		valueOf(a.Compute.MaxCPUs) == valueOf(b.Compute.MaxCPUs) && valueOf(a.Compute.MaxMemory) == valueOf(b.Compute.MaxMemory) &&
+		valueOf(a.IdleTimeout) == valueOf(b.IdleTimeout) && a.ClearVolumeOnStop == b.ClearVolumeOnStop
+}
+
+func sameObserved(a, b *workspace.Observed) bool {
+	return a == b || (a != nil && b != nil && *a == *b)
+}
+
+// Snapshot tells what is known. It asks nobody: of whom nothing is known, nobody has come for.
+func (e *Engine) Snapshot(context.Context) (workspace.Snapshot, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var snapshot workspace.Snapshot
+	for id, h := range e.services {
+		kept := e.keptOf(h)
+		snapshot.Kept = append(snapshot.Kept, kept)
+		if h.observed != nil {
+			snapshot.Workspaces = append(snapshot.Workspaces, *h.observed)
+		}
+		snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{
+			Name: kept.Volume, Owner: h.owner, UID: h.mark.uid, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB,
+			CreatedAt: kept.CreatedAt, UsedBy: id,
+		})
+	}
+	return snapshot, nil
+}

@@ -1,0 +1,381 @@
+package mllab
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Execute carries out one step.
+//
+//	image           nothing: the lab pulls it when it starts a container
+//	storage         the service is there as it should be; one that runs and differs is started anew by the lab
+//	create          a container of an earlier attempt makes way for the next one
+//	start, answers  as everywhere
+//	stop, remove    the lab stops and removes at once; the log is read before
+//	remove-storage  the volume is gone; for that the lab needs a container, so a stopped workspace is started once more
+//	release         the service is deleted
+//
+// The lab does to the end what it was asked for, also when nobody waits for its answer any more; whoever asks again asks
+// first what is.
+func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d := step.Deployment
+	if step.Kind == workspace.StepAnswers {
+		return nil, e.waitForAnswer(ctx, d)
+	}
+	done := e.begin(d.ID)
+	defer done()
+	switch step.Kind {
+	case workspace.StepImage:
+		return nil, nil
+	case workspace.StepStorage:
+		return e.after(d.ID, e.define(ctx, d))
+	case workspace.StepCreate:
+		return e.after(d.ID, e.makeWay(ctx, d))
+	case workspace.StepStart:
+		progress(workspace.Progress{Detail: "ML Lab starts it; an image that it does not have yet takes minutes"})
+		return e.after(d.ID, e.start(ctx, d))
+	case workspace.StepResize, workspace.StepResume:
+		return e.after(d.ID, nil)
+	case workspace.StepStop:
+		return e.after(d.ID, e.stop(ctx, d))
+	case workspace.StepRemove:
+		return nil, e.remove(ctx, d)
+	case workspace.StepRemoveStorage:
+		return nil, e.removeStorage(ctx, d)
+	case workspace.StepRelease:
+		return nil, e.release(ctx, d)
+	}
+	return nil, workspace.Errorf(workspace.CodeInternal, "ML Lab knows no step %q.", step.Kind)
+}
+
+// begin says that a step is under way, so that looks meanwhile say nothing.
+func (e *Engine) begin(id workspace.ID) (end func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.busy[id]++
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		now := time.Now()
+		e.changed[id] = now
+		if e.busy[id]--; e.busy[id] == 0 {
+			delete(e.busy, id)
+		}
+		maps.DeleteFunc(e.changed, func(_ workspace.ID, at time.Time) bool { return now.Sub(at) > 2*lookTimeout })
+	}
+}
+
+// after returns what is of a service after something was done to it.
+func (e *Engine) after(id workspace.ID, err error) (*workspace.Observed, error) {
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[id]; h != nil && h.observed != nil {
+		observed := *h.observed
+		return &observed, nil
+	}
+	return nil, nil
+}
+
+// fetch asks the lab for a service as it is now, and takes it up. CodeNotFound when there is none, which is noted, too.
+func (e *Engine) fetch(ctx context.Context, d workspace.Deployment) (contaxy.Service, error) {
+	var service contaxy.Service
+	err := e.as(d.Owner, func(token string) (err error) {
+		service, err = e.lab.Service(ctx, token, string(d.Owner), string(d.ID))
+		return err
+	})
+	if err == nil && !isWorkspace(service) {
+		return service, workspace.Errorf(workspace.CodeConflict, "ML Lab has a service %q that is no workspace.", service.DisplayName)
+	}
+	return service, err
+}
+
+// took notes what a call has told of a service. made says that its container is the one of the deployment.
+func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.services[d.ID]
+	if h == nil {
+		h = &held{owner: d.Owner}
+		e.services[d.ID] = h
+	}
+	h.service = service
+	if made {
+		h.mark = markOf(service.InternalID, d)
+		if service.InternalID == "" {
+			h.mark.handle = string(d.ID)
+		}
+		h.log, h.cleared = nil, false
+	}
+	h.observed = h.observe(d.ID)
+}
+
+// define has the lab keep the workspace as it should be.
+func (e *Engine) define(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	switch {
+	case workspace.CodeOf(err) == workspace.CodeNotFound:
+		return e.deploy(ctx, d)
+	case err != nil:
+		return err
+	case !differs(service, d):
+		e.took(d, service, false)
+		return nil
+	}
+	err = e.as(d.Owner, func(token string) (err error) {
+		service, err = e.lab.Update(ctx, token, string(d.Owner), string(d.ID), updateOf(service, d, e.base))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if service, err = e.fetch(ctx, d); err != nil { // an update answers before the container has a time of start
+		return err
+	}
+	e.took(d, service, service.Status != contaxy.StatusStopped)
+	return nil
+}
+
+func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
+	token, err := e.programToken(ctx, d.Owner)
+	if err != nil {
+		return err
+	}
+	var service contaxy.Service
+	err = e.as(d.Owner, func(caller string) (err error) {
+		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), inputOf(d, token, e.base))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if service.ID != string(d.ID) {
+		err := e.as(d.Owner, func(caller string) error {
+			return e.lab.Delete(ctx, caller, string(d.Owner), service.ID, false)
+		})
+		e.log.Error("ML Lab has given a service another id than expected", "expected", d.ID, "given", service.ID, "removed", err == nil)
+		return workspace.Errorf(workspace.CodeInternal, "ML Lab would call the workspace %q, which is not how this version of the workspace manager knows it.", service.ID)
+	}
+	e.took(d, service, false)
+	return nil
+}
+
+// makeWay ends the container of an earlier attempt by starting the next one in its place: a stop would clear the files of
+// who has them cleared at every stop.
+func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	if service.Status == contaxy.StatusStopped {
+		e.took(d, service, false)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		h := e.services[d.ID]
+		h.observed = &workspace.Observed{
+			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
+			Handle: string(d.ID) + "#" + time.Now().Format(time.RFC3339Nano), State: workspace.ContainerCreated, Image: d.Image, Volume: d.Volume,
+		}
+		if was := h.created; was != nil && was.Attempt == d.Attempt && was.UID == d.UID {
+			h.observed = was // the same one
+		}
+		h.created = h.observed
+		return nil
+	}
+	if e.isOf(service, d) {
+		e.took(d, service, false)
+		return nil
+	}
+	return e.act(ctx, d, contaxy.ActionRestart)
+}
+
+// isOf reports whether the container of a service was made for a deployment.
+func (e *Engine) isOf(service contaxy.Service, d workspace.Deployment) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.services[d.ID]
+	handle := service.InternalID
+	if handle == "" {
+		handle = string(d.ID)
+	}
+	return h != nil && h.mark == markOf(handle, d)
+}
+
+// start has the container run.
+func (e *Engine) start(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	switch state, _ := stateOf(service.Status); {
+	case service.Status == contaxy.StatusStopped:
+		return e.act(ctx, d, contaxy.ActionStart)
+	case state == workspace.ContainerExited:
+		return e.act(ctx, d, contaxy.ActionRestart)
+	}
+	e.took(d, service, e.isOf(service, d))
+	return nil
+}
+
+// act executes an action that makes a container, and takes up what came of it. A front before the lab gives up after ten
+// minutes; the lab does not.
+func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string) error {
+	err := e.as(d.Owner, func(token string) error { return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), action) })
+	if err != nil && workspace.CodeOf(err) == workspace.CodeInvalid {
+		// Somebody else was quicker: what counts is what is.
+		if service, again := e.fetch(ctx, d); again == nil && service.Status == contaxy.StatusRunning {
+			e.took(d, service, true)
+			return nil
+		}
+		return workspace.Errorf(workspace.CodeWrongState, "ML Lab refuses to start it: %s", workspace.MessageOf(err))
+	}
+	if err != nil {
+		return err
+	}
+	service, err := e.fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	e.took(d, service, true)
+	return nil
+}
+
+// keptLines is how much of the log outlives a container.
+const keptLines = 500
+
+// stop ends a container. The lab removes it with that, so its log is read before.
+func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	if workspace.CodeOf(err) == workspace.CodeNotFound || (err == nil && service.Status == contaxy.StatusStopped) {
+		e.ended(d, service, nil)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text := e.lastWords(ctx, d)
+	err = e.as(d.Owner, func(token string) error {
+		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
+	})
+	if err != nil && workspace.CodeOf(err) != workspace.CodeInvalid { // it was stopped meanwhile
+		return err
+	}
+	service.Status, service.InternalID = contaxy.StatusStopped, ""
+	e.ended(d, service, text)
+	return nil
+}
+
+// lastWords reads the end of a log. Losing it is not worth failing for.
+func (e *Engine) lastWords(ctx context.Context, d workspace.Deployment) []byte {
+	var text string
+	err := e.as(d.Owner, func(token string) (err error) {
+		text, err = e.lab.Logs(ctx, token, string(d.Owner), string(d.ID), keptLines, time.Time{})
+		return err
+	})
+	if err != nil {
+		e.log.Warn("the log of a workspace that is stopped could not be read", "id", d.ID, "error", err)
+	}
+	return []byte(text)
+}
+
+// ended notes that a service has no container any more. Until the manager has it removed, it has ended.
+func (e *Engine) ended(d workspace.Deployment, service contaxy.Service, text []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.services[d.ID]
+	if h == nil {
+		return
+	}
+	if service.ID != "" {
+		h.service = service
+	}
+	h.cleared = h.cleared || service.ClearVolumeOnStop
+	if text != nil {
+		h.log = text
+	}
+	if h.observed != nil {
+		ended := *h.observed
+		ended.State, ended.FinishedAt, ended.Endpoint = workspace.ContainerExited, time.Now(), ""
+		h.observed = &ended
+	}
+}
+
+// remove has no container there. A stop has removed it already; one that has ended by itself is removed by a stop.
+func (e *Engine) remove(ctx context.Context, d workspace.Deployment) error {
+	if err := e.stop(ctx, d); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[d.ID]; h != nil {
+		h.observed, h.log, h.created = nil, nil, nil
+	}
+	return nil
+}
+
+// removeStorage has the volume gone. The lab deletes a volume only together with a container that has it mounted, so a
+// workspace without one gets it once more, and with it all the lab keeps of it; where that shall stay, it is written down
+// again.
+func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) error {
+	e.mu.Lock()
+	h := e.services[d.ID]
+	cleared := h != nil && h.cleared
+	if h != nil {
+		h.cleared = false
+	}
+	e.mu.Unlock()
+	if cleared {
+		return nil
+	}
+	service, err := e.fetch(ctx, d)
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if service.Status == contaxy.StatusStopped {
+		err = e.as(d.Owner, func(token string) error {
+			return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStart)
+		})
+		if err != nil && workspace.CodeOf(err) != workspace.CodeInvalid {
+			return &workspace.Error{
+				Code: workspace.CodeOf(err), Err: err,
+				Message: "Its files could not be deleted: ML Lab deletes a volume only together with a container, and cannot start one. " + workspace.MessageOf(err),
+			}
+		}
+	}
+	err = e.as(d.Owner, func(token string) error {
+		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), true)
+	})
+	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, d.ID)
+	return nil
+}
+
+// release deletes the service.
+func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
+	err := e.as(d.Owner, func(token string) error {
+		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
+	})
+	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, d.ID)
+	return nil
+}

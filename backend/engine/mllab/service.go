@@ -1,0 +1,224 @@
+package mllab
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Keys of a service's metadata. The first marks workspaces (upstream's filter is exact); the others are there only where
+// upstream's own fields cannot say it.
+const (
+	metaKind    = "ctxy.workspaceExtension.deploymentType"
+	metaName    = "ctxy.workspaceExtension.displayName"
+	metaProfile = "ctxy.workspaceExtension.profile"
+
+	kindWorkspace = "workspace"
+	namePrefix    = "WS "
+)
+
+// upstreamEndpoint is where upstream's workspaces listen, with the path kept.
+const upstreamEndpoint = "8080b"
+
+func isWorkspace(service contaxy.Service) bool { return service.Metadata[metaKind] == kindWorkspace }
+
+// endpointOf spells where a workspace listens as ML Lab does: a b says that the path is kept.
+func endpointOf(d workspace.Deployment) string {
+	if d.KeepsPath {
+		return strconv.Itoa(d.Port) + "b"
+	}
+	return strconv.Itoa(d.Port)
+}
+
+// labNameOf is the name under which the lab has, or shall have, the service of a workspace: that from which it derives the
+// workspace's id.
+func labNameOf(d workspace.Deployment) string {
+	namespace, _, _ := strings.Cut(string(d.ID), "-p-")
+	tried := 0
+	for name := range workspace.LabNames(d.DisplayName) {
+		if workspace.LabID(namespace, d.Owner, name) == d.ID {
+			return name
+		}
+		if tried++; tried > 1000 {
+			break
+		}
+	}
+	_, slug, _ := strings.Cut(string(d.ID), "-s-") // it was named by somebody else's rule
+	return namePrefix + strings.TrimPrefix(slug, "ws-")
+}
+
+func metadataOf(d workspace.Deployment) map[string]string {
+	metadata := map[string]string{metaKind: kindWorkspace}
+	if labNameOf(d) != namePrefix+d.DisplayName {
+		metadata[metaName] = d.DisplayName
+	}
+	if endpointOf(d) != upstreamEndpoint {
+		metadata[metaProfile] = d.Profile
+	}
+	return metadata
+}
+
+// parametersOf are the environment of a workspace: upstream's five, and what else its profile wants. The lab fills in
+// what is in braces.
+func parametersOf(d workspace.Deployment, userToken string) map[string]string {
+	parameters := map[string]string{
+		"WORKSPACE_BASE_URL":  "{env.CONTAXY_SERVICE_URL}",
+		"SSH_JUMPHOST_TARGET": "{env.CONTAXY_DEPLOYMENT_NAME}",
+		"SELF_ACCESS_TOKEN":   "{env.CONTAXY_API_TOKEN}",
+		"LAB_API_ENDPOINT":    "{env.CONTAXY_API_ENDPOINT}",
+		"LAB_API_TOKEN":       userToken,
+	}
+	if endpointOf(d) != upstreamEndpoint || d.Env["WORKSPACE_BASE_URL"] == "" {
+		for name, value := range d.Env {
+			parameters[name] = strings.ReplaceAll(value, d.AccessPath, "{env.CONTAXY_SERVICE_URL}")
+		}
+	}
+	return parameters
+}
+
+// computeOf asks for what upstream asks for: half of the CPUs and three quarters of the memory at least. On Kubernetes a
+// number of whole gigabytes below four would be read back as less than four megabytes, and take the whole list of services
+// down with it (facts: kube_utils.py): such a minimum is one megabyte less.
+func computeOf(d workspace.Deployment) contaxy.Compute {
+	minMemory := d.Compute.MemoryMB * 3 / 4
+	if minMemory == 1000 || minMemory == 2000 || minMemory == 3000 {
+		minMemory--
+	}
+	minCPUs := d.Compute.CPUs / 2
+	compute := contaxy.Compute{
+		MinCPUs: &minCPUs, MaxCPUs: &d.Compute.CPUs, MinMemory: &minMemory, MaxMemory: &d.Compute.MemoryMB, VolumePath: &d.MountPath,
+	}
+	if d.Storage.VolumeMB > 0 {
+		compute.MaxVolumeSize = &d.Storage.VolumeMB
+	}
+	if d.Storage.ContainerMB > 0 {
+		compute.MaxContainerSize = &d.Storage.ContainerMB
+	}
+	return compute
+}
+
+func idleOf(d workspace.Deployment) *float64 {
+	if d.IdleTimeout == 0 {
+		return nil
+	}
+	seconds := d.IdleTimeout.Seconds()
+	return &seconds
+}
+
+// argsOf fills in the address as the lab spells it where a profile starts the image's program itself. contaxy fills
+// templates into parameters only.
+func argsOf(d workspace.Deployment, base string) []string {
+	args := slices.Clone(d.Args)
+	for i, arg := range args {
+		args[i] = strings.ReplaceAll(arg, d.AccessPath, base+d.AccessPath)
+	}
+	return args
+}
+
+func inputOf(d workspace.Deployment, userToken, base string) contaxy.ServiceInput {
+	return contaxy.ServiceInput{
+		ContainerImage: d.Image, DisplayName: labNameOf(d), Endpoints: []string{endpointOf(d)}, Metadata: metadataOf(d),
+		Parameters: parametersOf(d, userToken), Compute: computeOf(d), Args: argsOf(d, base),
+		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop, IsStopped: true,
+	}
+}
+
+// differs reports whether the lab keeps something else than it should. What the lab does not keep is not compared.
+func differs(service contaxy.Service, d workspace.Deployment) bool {
+	wanted := computeOf(d)
+	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, []string{endpointOf(d)}) ||
+		!maps.Equal(ours(service.Metadata), metadataOf(d)) ||
+		valueOf(service.Compute.MaxCPUs) != *wanted.MaxCPUs || valueOf(service.Compute.MaxMemory) != *wanted.MaxMemory ||
+		valueOf(service.Compute.MaxVolumeSize) != valueOf(wanted.MaxVolumeSize) || valueOf(service.Compute.MaxContainerSize) != valueOf(wanted.MaxContainerSize) ||
+		valueOf(service.IdleTimeout) != valueOf(idleOf(d)) || service.ClearVolumeOnStop != d.ClearOnStop
+}
+
+// ours picks from the metadata, into which the lab mixes its own labels, what we write there.
+func ours(metadata map[string]string) map[string]string {
+	picked := map[string]string{}
+	for _, key := range []string{metaKind, metaName, metaProfile} {
+		if value, there := metadata[key]; there {
+			picked[key] = value
+		}
+	}
+	return picked
+}
+
+// updateOf changes a service into what it should be. The lab resolves templates only when it makes a service, so where the
+// address of the IDE changes they are filled in here.
+func updateOf(service contaxy.Service, d workspace.Deployment, base string) contaxy.ServiceUpdate {
+	update := contaxy.ServiceUpdate{
+		ContainerImage: d.Image, Endpoints: []string{endpointOf(d)}, Metadata: map[string]*string{}, Compute: computeOf(d), Args: argsOf(d, base),
+		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop,
+	}
+	wanted := metadataOf(d)
+	for key, value := range wanted {
+		update.Metadata[key] = &value
+	}
+	for key := range ours(service.Metadata) {
+		if _, still := wanted[key]; !still {
+			update.Metadata[key] = nil // merged away
+		}
+	}
+	if !slices.Equal(service.Endpoints, update.Endpoints) {
+		address := base + d.AccessPath
+		update.Parameters = map[string]string{"WORKSPACE_BASE_URL": address, "CONTAXY_SERVICE_URL": address}
+		for name, value := range d.Env {
+			update.Parameters[name] = strings.ReplaceAll(value, d.AccessPath, address)
+		}
+	}
+	return update
+}
+
+// keptOf reads what the lab keeps of a workspace.
+func keptOf(owner workspace.Owner, service contaxy.Service) workspace.Kept {
+	kept := workspace.Kept{
+		ID: workspace.ID(service.ID), Owner: owner, CreatedAt: service.CreatedAt.Time, Stopped: service.Status == contaxy.StatusStopped,
+		Volume: volumeOf(owner, workspace.ID(service.ID)),
+		Spec: workspace.Spec{
+			DisplayName: strings.TrimPrefix(service.DisplayName, namePrefix), Image: service.ContainerImage, Profile: service.Metadata[metaProfile],
+			Compute: workspace.Compute{CPUs: valueOf(service.Compute.MaxCPUs), MemoryMB: valueOf(service.Compute.MaxMemory)},
+			Storage: workspace.Storage{VolumeMB: valueOf(service.Compute.MaxVolumeSize), ContainerMB: valueOf(service.Compute.MaxContainerSize)},
+			// The lab counts in seconds, as a decimal number.
+			IdleTimeout:       time.Duration(valueOf(service.IdleTimeout) * float64(time.Second)),
+			ClearVolumeOnStop: service.ClearVolumeOnStop,
+		},
+	}
+	if name := service.Metadata[metaName]; name != "" {
+		kept.Spec.DisplayName = name
+	}
+	if len(service.Endpoints) > 0 && service.Endpoints[0] != upstreamEndpoint {
+		port, _, _ := strings.Cut(strings.TrimSuffix(service.Endpoints[0], "b"), "/")
+		kept.Spec.Port, _ = strconv.Atoi(port) // 0, the profile's own, for what is no number
+	}
+	return kept
+}
+
+// volumeOf is how the lab names the volume of a service (contaxy: get_volume_name).
+func volumeOf(owner workspace.Owner, id workspace.ID) string {
+	return string(owner) + "-" + string(id) + "-vol"
+}
+
+// stateOf translates the lab's word. Pending is a container that was made, or on Kubernetes one that is not ready yet;
+// unknown one that Docker starts again and again, or that somebody has frozen.
+func stateOf(status string) (state workspace.ContainerState, exitCode int) {
+	switch status {
+	case contaxy.StatusSucceeded:
+		return workspace.ContainerExited, 0
+	case contaxy.StatusFailed:
+		return workspace.ContainerExited, workspace.ExitCodeUnknown
+	}
+	return workspace.ContainerRunning, 0
+}
+
+func valueOf[T any](pointer *T) (value T) {
+	if pointer != nil {
+		value = *pointer
+	}
+	return value
+}

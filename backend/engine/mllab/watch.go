@@ -1,0 +1,156 @@
+package mllab
+
+import (
+	"context"
+	"time"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// tell keeps news for whoever watches. The caller holds the lock.
+func (e *Engine) tell(change workspace.Change) {
+	if !e.watching {
+		return // a snapshot will tell
+	}
+	e.news = append(e.news, change)
+	e.ring()
+}
+
+func (e *Engine) ring() {
+	select {
+	case e.rung <- struct{}{}:
+	default:
+	}
+}
+
+// waitUntilTold returns once everything that is news now has been told.
+func (e *Engine) waitUntilTold(ctx context.Context) error {
+	e.mu.Lock()
+	told := e.told
+	none := !e.watching
+	e.ring()
+	e.mu.Unlock()
+	if none {
+		return workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer at %s.", e.lab.Endpoint())
+	}
+	select {
+	case <-told:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+const (
+	// healthEvery is how often the lab is asked whether it is there while nothing else is asked.
+	healthEvery   = 30 * time.Second
+	healthTimeout = 10 * time.Second
+)
+
+// Watch tells what changes in the lab. The lab tells nothing by itself, so it is looked at again and again, as long as
+// people are here: those of one of them at a time, whose turn it is, so that many cost the lab no more than one does.
+func (e *Engine) Watch(ctx context.Context, connected func(), changed func(workspace.Change)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.mu.Lock()
+	e.watching, e.news = true, nil
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.watching, e.news = false, nil
+		close(e.told)
+		e.told = make(chan struct{})
+	}()
+	connected()
+	lost := make(chan error, 1)
+	go func() { lost <- e.lookByTurns(ctx) }()
+	for {
+		select {
+		case err := <-lost:
+			return err
+		case <-e.rung:
+		}
+		for {
+			e.mu.Lock()
+			news := e.news
+			e.news = nil
+			if len(news) == 0 {
+				close(e.told)
+				e.told = make(chan struct{})
+				e.mu.Unlock()
+				break
+			}
+			e.mu.Unlock()
+			for _, change := range news {
+				changed(change)
+			}
+		}
+	}
+}
+
+// lookByTurns looks at what the lab keeps until ctx ends or the lab is gone.
+func (e *Engine) lookByTurns(ctx context.Context) error {
+	heard := time.Now()
+	ticker := time.NewTicker(e.lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		who, any := e.nextTurn(time.Now())
+		var err error
+		switch {
+		case any:
+			err = e.lookAt(ctx, who)
+		case time.Since(heard) > healthEvery:
+			asking, done := context.WithTimeout(ctx, healthTimeout)
+			_, err = e.lab.Info(asking)
+			done()
+		default:
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch workspace.CodeOf(err) {
+		case "":
+			heard = time.Now()
+		case workspace.CodeUnauthenticated, workspace.CodeForbidden, workspace.CodeNotFound:
+			e.log.Info("the lab no longer tells of somebody's workspaces", "owner", who, "cause", workspace.MessageOf(err))
+		case workspace.CodeUnavailable:
+			if e.somebodyWasHere(who) {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// somebodyWasHere reports whether there is a token for an owner: without one it is not the lab that is away.
+func (e *Engine) somebodyWasHere(who workspace.Owner) bool {
+	if who == "" {
+		return true
+	}
+	_, err := e.tokenFor(who)
+	return err == nil
+}
+
+// nextTurn picks whose workspaces are looked at now: of those who are here, the one looked at longest ago.
+func (e *Engine) nextTurn(now time.Time) (next workspace.Owner, any bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var oldest time.Time
+	for who, o := range e.owners {
+		if now.Sub(o.cameAt) > presentFor || (o.own == "" && o.shown == "") {
+			continue
+		}
+		if !any || o.lookedAt.Before(oldest) {
+			next, oldest, any = who, o.lookedAt, true
+		}
+	}
+	return next, any
+}

@@ -1,0 +1,155 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// This file is about engines that keep what should be by themselves (workspace.Capabilities.Keeps). The store then only
+// remembers what such an engine does not keep; which workspaces there are, and what they should be, is the engine's word,
+// unless a step of ours is about to change it.
+
+// surelyBooted is how long after its start a workspace of which nothing else is known is taken to have answered. Asking it
+// would count as use of it.
+const surelyBooted = time.Minute
+
+// takeKept takes up what the engine keeps of a workspace and what is of it. The caller holds the lock.
+func (m *Manager) takeKept(kept workspace.Kept) *entry {
+	if !kept.ID.Valid() || !kept.Owner.Valid() {
+		return nil
+	}
+	e, known := m.entries[kept.ID]
+	if !known {
+		return m.adoptKept(kept)
+	}
+	if e.record.Desired == workspace.DesiredDeleted || e.working {
+		m.observe(e, present(kept.Observed, e))
+		return e
+	}
+	record := e.record
+	record.Spec = m.specOf(kept, record.Spec)
+	if told := keeping(Deploy(record, m.around(e, record.Spec))); told != e.told {
+		m.Log.Info("workspace was changed at its engine", "id", kept.ID)
+		e.told = told
+	} else {
+		record.Spec = e.record.Spec
+	}
+	now := m.Now()
+	switch {
+	case kept.Stopped && isAdmitted(record) && record.Launched == record.Attempt:
+		stopRecord(&record, kept.Code, kept.Reason)
+		record.DeleteVolume, record.DesiredAt = false, now // whoever stopped it has cleared what is cleared
+		m.Log.Info("workspace was stopped at its engine", "id", kept.ID, "reason", kept.Reason)
+	case !kept.Stopped && record.Desired == workspace.DesiredStopped && kept.Observed != nil && alive(kept.Observed):
+		record.Desired, record.Notice, record.NoticeCode, record.DeleteVolume = workspace.DesiredRunning, "", "", false
+		record.Attempt++
+		record.Launched, record.DesiredAt = record.Attempt, now
+		m.Log.Info("workspace was started at its engine", "id", kept.ID)
+	}
+	if record != e.record {
+		record.UpdatedAt = now
+		e.record = record
+		m.save(e)
+	}
+	m.observe(e, present(kept.Observed, e))
+	return e
+}
+
+// adoptKept makes a record for a workspace that the engine keeps and nobody here knows. The caller holds the lock.
+func (m *Manager) adoptKept(kept workspace.Kept) *entry {
+	record := workspace.Record{
+		ID: kept.ID, UID: m.NewUID(), Owner: kept.Owner, Volume: kept.Volume, VolumeAdopted: true, Attempt: 1,
+		Desired: workspace.DesiredRunning, CreatedAt: kept.CreatedAt, UpdatedAt: m.Now(), DesiredAt: kept.CreatedAt,
+	}
+	record.Spec = m.specOf(kept, workspace.Spec{})
+	if kept.Observed != nil {
+		record.Launched = 1
+		if !kept.Observed.StartedAt.IsZero() {
+			record.DesiredAt = kept.Observed.StartedAt
+		}
+	}
+	if kept.Stopped {
+		record.Desired, record.Notice, record.NoticeCode = workspace.DesiredStopped, kept.Reason, kept.Code
+	}
+	e := &entry{record: record}
+	e.told = keeping(Deploy(record, m.around(e, record.Spec)))
+	e.observed = present(kept.Observed, e)
+	if e.observed != nil && m.Now().Sub(e.observed.StartedAt) > surelyBooted {
+		e.ready = incarnation(e.observed)
+	}
+	m.insert(e)
+	m.save(e)
+	m.judge(e)
+	return e
+}
+
+// dropKept removes a workspace that the engine keeps no more: somebody has deleted it there. The caller holds the lock.
+func (m *Manager) dropKept(e *entry) {
+	if e.working || e.told == "" {
+		return // it is about to be made, or deleted by us
+	}
+	m.Log.Info("workspace was deleted at its engine", "id", e.record.ID)
+	if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
+		m.Log.Error("state not written", "id", e.record.ID, "error", err)
+	}
+	m.remove(e)
+}
+
+// takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began. The
+// caller holds the lock.
+func (m *Manager) takeAllKept(all []workspace.Kept, before uint64) {
+	there := make(map[workspace.ID]bool, len(all))
+	for _, kept := range all {
+		there[kept.ID] = true
+		if e, known := m.entries[kept.ID]; !known || e.changed <= before {
+			m.takeKept(kept)
+		}
+	}
+	for id, e := range m.entries {
+		if !there[id] && e.changed <= before {
+			m.dropKept(e)
+		}
+	}
+}
+
+// specOf fills in what an engine keeps of a workspace. The rest stays as it was, or is what the limits say.
+func (m *Manager) specOf(kept workspace.Kept, before workspace.Spec) workspace.Spec {
+	spec := before
+	spec.DisplayName, spec.Image, spec.Port = kept.Spec.DisplayName, kept.Spec.Image, kept.Spec.Port
+	spec.Profile = m.profileOfKept(kept.Spec)
+	spec.Compute.CPUs, spec.Compute.MemoryMB = kept.Spec.Compute.CPUs, kept.Spec.Compute.MemoryMB
+	spec.Storage, spec.IdleTimeout, spec.ClearVolumeOnStop = kept.Spec.Storage, kept.Spec.IdleTimeout, kept.Spec.ClearVolumeOnStop
+	if prof, there := profile.Find(m.settings.Load().Profiles, spec.Profile); there && prof.Port == spec.Port {
+		spec.Port = 0
+	}
+	return m.LimitsFor(kept.Owner, spec.Profile).Complete(spec)
+}
+
+// profileOfKept is the profile that the engine has kept; else that of the image in the catalogue if it listens where ML
+// Lab's workspaces do, which is what an engine keeps that says nothing of a profile; else theirs.
+func (m *Manager) profileOfKept(spec workspace.Spec) string {
+	now := m.settings.Load()
+	if _, there := profile.Find(now.Profiles, spec.Profile); there {
+		return spec.Profile
+	}
+	if offered, there := now.offered(spec.Image); there && spec.Profile == "" {
+		prof, known := profile.Find(now.Profiles, offered.Profile)
+		if known && prof.Port == profile.MLWorkspace.Port && prof.KeepsPath == profile.MLWorkspace.KeepsPath {
+			return prof.Name
+		}
+	}
+	return profile.MLWorkspace.Name
+}
+
+// present fills in what such an engine cannot say of a container that somebody else has made: it is the one that should be.
+func present(observed *workspace.Observed, e *entry) *workspace.Observed {
+	if observed == nil || observed.Attempt != 0 {
+		return observed
+	}
+	filled := *observed
+	filled.UID, filled.Attempt, filled.Fingerprint = e.record.UID, e.record.Attempt, e.told
+	return &filled
+}
