@@ -49,14 +49,16 @@ func packages(t *testing.T) []goPackage {
 // other.
 var mayImport = map[string][]string{
 	"":                                 {"backend/api", "backend/config", "backend/manager", "backend/server", "backend/workspace", "frontend"},
-	"backend/server":                   {"backend/access", "backend/activity", "backend/activity/jupyter", "backend/api", "backend/auth", "backend/config", "backend/engine/docker", "backend/filewatch", "backend/manager", "backend/profile", "backend/quota", "backend/store/sqlite", "backend/workspace", "build/images"},
+	"backend/server":                   {"backend/access", "backend/activity", "backend/activity/jupyter", "backend/api", "backend/auth", "backend/config", "backend/contaxy", "backend/engine/docker", "backend/engine/mllab", "backend/filewatch", "backend/manager", "backend/profile", "backend/quota", "backend/store/sqlite", "backend/workspace", "build/images"},
 	"backend/api":                      {"backend/manager", "backend/profile", "backend/quota", "backend/workspace"},
 	"backend/access":                   {"backend/workspace"},
 	"backend/activity":                 {"backend/workspace"},
 	"backend/activity/jupyter":         {"backend/activity"},
 	"backend/auth":                     {"backend/workspace"},
 	"backend/config":                   {"backend/filewatch", "backend/profile", "backend/quota", "backend/workspace"},
+	"backend/contaxy":                  {"backend/workspace"},
 	"backend/engine/docker":            {"backend/workspace"},
+	"backend/engine/mllab":             {"backend/contaxy", "backend/workspace"},
 	"backend/engine/docker/dockertest": {},
 	"backend/store/sqlite":             {"backend/workspace"},
 	"backend/manager":                  {"backend/activity", "backend/profile", "backend/quota", "backend/workspace"},

@@ -24,12 +24,18 @@ const maxBody = 64 << 10
 // Options are what the API is made of; all fields but Docs are required.
 type Options struct {
 	Presenter *Presenter
-	// Caller finds out who asks; a CodeUnauthenticated error is answered with 401.
-	Caller func(*http.Request) (manager.Caller, error)
+	// Caller finds out who asks, and whether they may ask for that; a CodeUnauthenticated error is answered with 401.
+	Caller func(*http.Request, Wanted) (manager.Caller, error)
 	// Open makes a one-time address of a running or stopped workspace. address is "host", "loopback" or "" (choose).
 	Open func(r *http.Request, view *workspace.Workspace, address string) (Link, error)
 	Docs http.Handler // serves the page of /docs/; nil = none
 	Log  *slog.Logger
+}
+
+// Wanted is what a request is about, as far as that decides who may make it.
+type Wanted struct {
+	Owner workspace.Owner // whose workspaces; "" = the caller's own
+	Write bool            // it may change something
 }
 
 type service struct {
@@ -139,7 +145,8 @@ type callerKey struct{}
 func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		caller, err := s.Caller(r)
+		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead}
+		caller, err := s.Caller(r, wanted)
 		if err != nil {
 			WriteError(w, r, s.Log, err)
 			return
@@ -150,7 +157,11 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 
 // callerOf returns who asks. On the paths of users an administrator is a user like any other: what administrators do to
 // others goes through paths of its own and is written down.
-func callerOf(ctx context.Context) manager.Caller { return manager.Caller{User: adminOf(ctx).User} }
+func callerOf(ctx context.Context) manager.Caller {
+	caller := adminOf(ctx)
+	caller.Admin = false
+	return caller
+}
 
 // adminOf returns who asks, with the rights of an administrator if the caller is one.
 func adminOf(ctx context.Context) manager.Caller {

@@ -79,7 +79,7 @@ func (s *service) logs(ctx context.Context, in *struct {
 		r, w := humachi.Unwrap(out)
 		streamCtx, end := context.WithCancel(out.Context())
 		defer end()
-		go s.accompany(streamCtx, r, end, nil)
+		go s.accompany(streamCtx, r, Wanted{Owner: owner}, end, nil)
 		writer := &flushingWriter{w: w, flush: http.NewResponseController(w).Flush}
 		err := s.Presenter.Manager.Logs(streamCtx, caller, owner, id, lines, follow, writer)
 		if err != nil && !writer.began && out.Context().Err() == nil {
@@ -90,7 +90,7 @@ func (s *service) logs(ctx context.Context, in *struct {
 
 // accompany gives a stream signs of life until ctx ends, and ends it when they do not arrive or when its caller is none any
 // more, because the token was rotated. beat is nil for a stream that says nothing of itself.
-func (s *service) accompany(ctx context.Context, r *http.Request, end func(), beat func() error) {
+func (s *service) accompany(ctx context.Context, r *http.Request, wanted Wanted, end func(), beat func() error) {
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
@@ -99,7 +99,7 @@ func (s *service) accompany(ctx context.Context, r *http.Request, end func(), be
 			return
 		case <-ticker.C:
 		}
-		_, err := s.Caller(r)
+		_, err := s.Caller(r, wanted)
 		if err == nil && beat != nil {
 			err = beat()
 		}
@@ -162,7 +162,7 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, fo
 		return conn.Write(sendCtx, websocket.MessageText, text)
 	}
 	// A message and no ping: pages cannot see pings.
-	go s.accompany(ctx, r, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
+	go s.accompany(ctx, r, Wanted{}, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
 	_ = follow(ctx, send)
 }
 
@@ -173,7 +173,7 @@ func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, follow f
 	control := http.NewResponseController(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go s.accompany(ctx, r, cancel, nil)
+	go s.accompany(ctx, r, Wanted{}, cancel, nil)
 	messages := make(chan []byte)
 	ended := make(chan struct{})
 	go func() {

@@ -18,6 +18,9 @@ import (
 type GuardOptions struct {
 	Problem ProblemWriter
 	Hosts   []string // names and addresses by which browsers may reach us, besides those of this machine
+	// AnyHost answers to every host name. It is for a program that no browser reaches but through another one, and to which no
+	// browser sends credentials that it would not send there.
+	AnyHost bool
 	Origins []string // other sites whose pages may call us, as browsers write them: "https://lab.example.org"
 	// FramedBySelf lets pages of our own host frame ours, as ML Lab does; else nobody may.
 	FramedBySelf bool
@@ -29,6 +32,7 @@ type GuardOptions struct {
 type Guard struct {
 	problem    ProblemWriter
 	hosts      map[string]bool
+	anyHost    bool
 	origins    []string
 	protection *http.CrossOriginProtection
 	ancestors  string
@@ -43,6 +47,7 @@ func NewGuard(options GuardOptions) (*Guard, error) {
 	g := &Guard{
 		problem:    options.Problem,
 		hosts:      map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true},
+		anyHost:    options.AnyHost,
 		origins:    options.Origins,
 		protection: http.NewCrossOriginProtection(),
 		ancestors:  "'none'",
@@ -68,7 +73,7 @@ func NewGuard(options GuardOptions) (*Guard, error) {
 // Wrap puts the guard before a handler.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		known := g.hosts[hostName(r.Host)]
+		known := g.hosts[hostName(r.Host)] || (g.anyHost && isHostName(hostName(r.Host)))
 		g.setHeaders(w.Header(), r, known)
 		switch {
 		case isProbe(r.URL):
@@ -114,6 +119,13 @@ func hostName(host string) string {
 		host = strings.TrimSuffix(inner, "]")
 	}
 	return strings.ToLower(host)
+}
+
+// isHostName reports whether a name has the characters of one: the header goes into our policy.
+func isHostName(name string) bool {
+	return name != "" && strings.IndexFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != ':' && r != '_'
+	}) < 0
 }
 
 // clip bounds what a stranger can put into a log line or an answer.

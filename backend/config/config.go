@@ -22,7 +22,8 @@ import (
 
 // Config is everything that can be decided. Its Policy is not yet capped by what the host has.
 type Config struct {
-	Engine string // EngineAuto or EngineDocker
+	Engine string // EngineAuto, EngineDocker or EngineMLLab; see Drives
+	MLLab  MLLab
 	Server Server
 	Docker Docker
 	Policy quota.Policy
@@ -40,7 +41,26 @@ type Config struct {
 const (
 	EngineAuto   = "auto"
 	EngineDocker = "docker"
+	EngineMLLab  = "mllab"
 )
+
+// MLLab is the lab that this program is an extension of: it says who may do what, and, unless Docker is driven, runs the
+// workspaces.
+type MLLab struct {
+	Endpoint string // of its API, as it gives it to extensions; "" = there is none
+	BaseURL  string // path below which browsers reach the lab, without a slash at the end; "" = at the root
+}
+
+// Drives is the engine in use, and why it is where nobody has named one.
+func (c Config) Drives() (engine, why string) {
+	switch {
+	case c.Engine != EngineAuto:
+		return c.Engine, ""
+	case c.MLLab.Endpoint != "":
+		return EngineMLLab, "mllab.endpoint is set"
+	}
+	return EngineDocker, "no mllab.endpoint is set"
+}
 
 // Server is where the program listens and who may come, when it runs without a window.
 type Server struct {

@@ -27,7 +27,7 @@ func Diff(before, after Loaded) []Change {
 // live tells what the parts of a running manager can take up: not who is driven, who is listened to, and what is there.
 func live(key string) bool {
 	section, _ := sectionOf(key)
-	return key != keyEngine && section != "server" && section != "docker" && key != keyDiscover && key != keyDevices && key != keyTrustCA && key != keyUseProxy
+	return key != keyEngine && section != "server" && section != "docker" && section != "mllab" && key != keyDiscover && key != keyDevices && key != keyTrustCA && key != keyUseProxy
 }
 
 // byName are the tables of the profiles, with names in their keys in place of numbers.

@@ -60,6 +60,8 @@ func limitVariables() []variable {
 		{"WORKSPACE_IDLE_TIMEOUT_OPTIONS", keyIdleTimeout + partChoices},
 		{"WORKSPACE_ALWAYS_CLEAR_VOLUME_ON_STOP", keyAlwaysClear},
 		{"BACKEND_CORS_ORIGINS", keyOrigins},
+		{"CONTAXY_API_ENDPOINT", keyLabEndpoint},
+		{"CONTAXY_BASE_URL", keyLabBase},
 	}
 }
 
@@ -82,6 +84,11 @@ func (l *loader) applyEnvironment(env environment) error {
 	// Who named a daemon in the file means it, whatever a shell is set to.
 	if text, found := env.lookup("DOCKER_HOST"); found && l.config.Docker.Host == "" {
 		if err := l.applyVariable(variable{"DOCKER_HOST", keyDockerHost}, text); err != nil {
+			return err
+		}
+	}
+	if text, found := env.lookup("LAB_WORKSPACE_MANAGER_LISTEN"); found { // for images, which must be reached from outside
+		if err := l.applyVariable(variable{"LAB_WORKSPACE_MANAGER_LISTEN", keyListen}, text); err != nil {
 			return err
 		}
 	}

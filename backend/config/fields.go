@@ -90,6 +90,8 @@ func hiddenWhenEmpty[S any](f field[S]) field[S] {
 // Names of keys that are mentioned in more than one place.
 const (
 	keyEngine       = "engine"
+	keyLabEndpoint  = "mllab.endpoint"
+	keyLabBase      = "mllab.base_url"
 	keyListen       = "server.listen"
 	keyAccessListen = "server.access_listen"
 	keyAccessPort   = "server.access_port"
@@ -128,6 +130,10 @@ func settings() []field[Config] {
 		at("docker.reach", oneOf(ReachAuto, ReachAddress, ReachPort), func(c *Config) *string { return &c.Docker.Reach }),
 		at("docker.subnet_pool", subnetPool(), func(c *Config) *string { return &c.Docker.SubnetPool }),
 	}
+	fields = append(fields,
+		at(keyLabEndpoint, labEndpoint(), func(c *Config) *string { return &c.MLLab.Endpoint }),
+		at(keyLabBase, labBase(), func(c *Config) *string { return &c.MLLab.BaseURL }),
+	)
 	for _, l := range limits() {
 		fields = append(fields, l.settings()...)
 	}

@@ -122,15 +122,30 @@ func optionalPullPolicy() kind[workspace.PullPolicy] {
 }
 
 func engineName() kind[string] {
-	known := oneOf(EngineAuto, EngineDocker)
+	known := oneOf(EngineAuto, EngineDocker, EngineMLLab)
 	decode := known.decode
 	known.decode = func(value any) (string, error) {
-		if value == "mllab" || value == "kubernetes" {
+		if value == "kubernetes" {
 			return "", fmt.Errorf(`comes with a later version; until then it must be %s`, known.allowed)
 		}
 		return decode(value)
 	}
 	return known
+}
+
+func labEndpoint() kind[string] {
+	allowed := `the address of an ML Lab's API, such as "http://ml-lab-backend:8080/api", or "" where there is none`
+	return ofText(allowed, checked(func(text string) bool {
+		parsed, err := url.Parse(text)
+		return text == "" || (err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https") && parsed.Host != "" && parsed.User == nil && parsed.RawQuery == "")
+	}))
+}
+
+func labBase() kind[string] {
+	return ofText(`the path below which browsers reach the lab, such as "/lab", or "" for none`, checked(func(text string) bool {
+		parsed, err := url.Parse(text)
+		return text == "" || (err == nil && parsed.Scheme == "" && parsed.Host == "" && parsed.RawQuery == "" && strings.HasPrefix(text, "/") && !strings.HasSuffix(text, "/"))
+	}))
 }
 
 const maxLineLength = 500

@@ -33,6 +33,9 @@ func (l Loaded) Print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# configuration file: %s\n", cmp.Or(l.File, "none, it would be "+usualFile(l.Folders)))
 	fmt.Fprintf(&b, "# state folder: %s\n", l.Folders.State)
+	if engine, why := l.Config.Drives(); why != "" {
+		fmt.Fprintf(&b, "# engine in use: %s, because %s\n", engine, why)
+	}
 	for _, t := range slices.Concat(l.settingTables(), l.groupTables(), l.imageTables(), l.overrideTables(), l.profileTables()) {
 		t.write(&b)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -54,9 +55,11 @@ type Server struct {
 	logLevel      *slog.LevelVar
 	activity      *activity.Ledger // what the access proxy sees of people
 	jupyter       *jupyter.Prober
-	proxy         *access.Proxy
-	owner         *auth.Owner // nil without API
-	access        *listener
+	proxy         *access.Proxy // nil where ML Lab's own proxy serves the workspaces
+	owner         *auth.Owner   // nil without API, and where an ML Lab says who may do what
+	lab           *lab          // nil where this is no extension of one
+	folders       config.Folders
+	access        *listener // nil without proxy
 	api           *listener // nil without API
 	resolves      hostProbe
 	tokenFile     string
@@ -66,17 +69,28 @@ type Server struct {
 // New opens the state folder, makes the parts and takes the ports, so that whatever cannot work is known before anything
 // is promised. Nothing is served before Run. CodeConflict when the state folder or a port is in use.
 func New(ctx context.Context, options Options) (srv *Server, err error) {
-	instance, err := openInstance(ctx, options.Loaded.Folders)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{log: options.Log, instance: instance, activity: &activity.Ledger{}, jupyter: jupyter.New(nil), logLevel: options.LogLevel, configuration: &configuration{loaded: options.Loaded}}
+	s := &Server{log: options.Log, folders: options.Loaded.Folders, activity: &activity.Ledger{}, jupyter: jupyter.New(nil), logLevel: options.LogLevel, configuration: &configuration{loaded: options.Loaded}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	s.tokenFile = options.Loaded.Folders.TokenFile()
+	if options.API && options.Loaded.Config.MLLab.Endpoint != "" {
+		if s.lab, err = newLab(options); err != nil {
+			return nil, err
+		}
+	} else if drives, _ := options.Loaded.Config.Drives(); options.API && drives == config.EngineMLLab {
+		return nil, workspace.Errorf(workspace.CodeInvalid, "engine is %q, and mllab.endpoint (variable CONTAXY_API_ENDPOINT) does not say where the lab is.", config.EngineMLLab)
+	}
+	if s.lab.keepsNothing() {
+		if s.folders, err = temporaryFolders(s.folders); err != nil {
+			return nil, err
+		}
+	}
+	if s.instance, err = openInstance(ctx, s.folders); err != nil {
+		return nil, err
+	}
+	s.tokenFile = s.folders.TokenFile()
 	s.token, err = auth.OpenToken(s.tokenFile)
 	if err != nil {
 		return nil, err
@@ -84,15 +98,17 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 	if err := s.makeManager(ctx, options); err != nil {
 		return nil, err
 	}
-	if err := s.makeAccess(options); err != nil {
-		return nil, err
-	}
 	s.Presenter = &api.Presenter{
 		Manager: s.Manager,
 		Product: api.Product{Name: "lab-workspace-manager", Version: options.Version},
-		Access:  api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix},
 
 		Configuration: s.configuration,
+	}
+	if !s.lab.keepsNothing() {
+		if err := s.makeAccess(options); err != nil {
+			return nil, err
+		}
+		s.Presenter.Access = api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix}
 	}
 	if options.Watch != nil {
 		s.watcher = config.NewWatcher(*options.Watch, options.Loaded, s.reloaded)
@@ -107,6 +123,10 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 
 func (s *Server) makeManager(ctx context.Context, options Options) error {
 	s.engine = options.Engine
+	startsAtOnce := 0
+	if s.lab.keepsNothing() {
+		s.engine, startsAtOnce = s.lab.engine, startsThroughLab
+	}
 	if s.engine == nil {
 		engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
 		if err != nil {
@@ -118,6 +138,7 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 	s.Manager, err = manager.New(ctx, manager.Options{
 		Engine: s.engine, Store: s.instance.store, Namespace: s.instance.namespace(),
 		Settings: settingsOf(options.Loaded.Config), Log: options.Log, Activity: s.activity, Ask: s.ask,
+		StartsAtOnce: startsAtOnce,
 	})
 	return err
 }
@@ -148,22 +169,27 @@ func (s *Server) makeAccess(options Options) error {
 
 func (s *Server) makeAPI(options Options) error {
 	settings := options.Loaded.Config.Server
-	var err error
-	s.owner, err = auth.NewOwner(auth.OwnerOptions{
-		User: s.instance.owner, Token: s.token, Instance: s.instance.id, Problem: api.WriteProblem, Log: options.Log,
-	})
-	if err != nil {
-		return err
-	}
 	guard, err := auth.NewGuard(auth.GuardOptions{
 		Problem: api.WriteProblem, Hosts: settings.AllowedHosts, Origins: settings.AllowedOrigins, Log: options.Log,
+		// Browsers reach us by the name of the lab, which nobody has told us, and within its frame.
+		AnyHost: s.lab != nil, FramedBySelf: s.lab != nil,
 	})
 	if err != nil {
 		return err
 	}
-	handler := guard.Wrap(s.owner.Sessions(s.routes(options.Frontend)))
+	sessions := func(next http.Handler) http.Handler { return next } // in a lab they are the lab's
+	if s.lab == nil {
+		s.owner, err = auth.NewOwner(auth.OwnerOptions{
+			User: s.instance.owner, Token: s.token, Instance: s.instance.id, Problem: api.WriteProblem, Log: options.Log,
+		})
+		if err != nil {
+			return err
+		}
+		sessions = s.owner.Sessions
+	}
+	handler := guard.Wrap(sessions(s.routes(options.Frontend)))
 	s.api, err = listen(settings.Listen, false, "API and pages (server.listen, PORT)", newAPIServer(handler, options.Log))
-	if err == nil && !isLoopback(s.api.host()) {
+	if err == nil && s.lab == nil && !isLoopback(s.api.host()) {
 		options.Log.Warn("other machines reach the pages without encryption: put a front with TLS before them, and have them listen on 127.0.0.1", "listen", s.api.address())
 	}
 	return err
@@ -174,6 +200,10 @@ func (s *Server) Owner() manager.Caller { return manager.Caller{User: s.instance
 
 // Greet tells where the pages are, with a link that logs one browser in, and how somebody who sits elsewhere gets there.
 func (s *Server) Greet(w io.Writer) {
+	if s.lab != nil {
+		_, _ = fmt.Fprintf(w, "Serving at port %d as an extension of the ML Lab at %s.\n", s.api.port(), s.lab.client.Endpoint())
+		return
+	}
 	port, accessPort := s.api.port(), s.access.port()
 	host := s.api.host()
 	_, _ = fmt.Fprintf(w, "\nWorkspaces are here:\n\n  http://%s/enter?code=%s\n\n", net.JoinHostPort(host, fmt.Sprint(port)), s.owner.NewCode())
@@ -201,13 +231,19 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.listeners() {
 		go func() { failed <- l.serve() }()
 	}
-	s.log.Info("serving", "access", s.access.address(), "owner", s.instance.owner, "state", s.instance.id)
+	if s.lab == nil {
+		s.log.Info("serving", "access", s.access.address(), "owner", s.instance.owner, "state", s.instance.id)
+	} else {
+		s.log.Info("serving", "address", s.api.address(), "lab", s.lab.client.Endpoint(), "state", s.instance.id)
+	}
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.proxy.Close()
+	if s.proxy != nil {
+		s.proxy.Close()
+	}
 	for _, l := range s.listeners() {
 		err = errors.Join(err, l.shutdown())
 	}
@@ -240,7 +276,7 @@ func (s *Server) takeToken() {
 	if err == nil && s.owner != nil {
 		err = s.owner.Rekey(token)
 	}
-	if err == nil {
+	if err == nil && s.proxy != nil {
 		err = s.proxy.Rekey([]byte(token))
 	}
 	if err != nil {
@@ -251,28 +287,29 @@ func (s *Server) takeToken() {
 	s.log.Info("the token was rotated; sessions of the old one have ended")
 }
 
-func (s *Server) listeners() []*listener {
-	if s.api == nil {
-		return []*listener{s.access}
+func (s *Server) listeners() (there []*listener) {
+	for _, l := range []*listener{s.access, s.api} {
+		if l != nil {
+			there = append(there, l)
+		}
 	}
-	return []*listener{s.access, s.api}
+	return there
 }
 
 // close gives up what New took, as far as it got.
 func (s *Server) close() error {
 	var errs []error
-	if s.access != nil {
-		errs = append(errs, s.access.close())
-	}
-	if s.api != nil {
-		errs = append(errs, s.api.close())
+	for _, l := range s.listeners() {
+		errs = append(errs, l.close())
 	}
 	s.jupyter.Close()
 	if engine, closes := s.engine.(io.Closer); closes {
 		errs = append(errs, engine.Close())
 	}
-	errs = append(errs, s.instance.close())
-	return errors.Join(errs...)
+	if s.instance != nil {
+		errs = append(errs, s.instance.close())
+	}
+	return errors.Join(append(errs, s.lab.close(s.folders))...)
 }
 
 // resolver shows the manager's workspaces to the access proxy.
@@ -311,6 +348,9 @@ func (s *Server) Link(ctx context.Context, view *workspace.Workspace, address st
 // link makes a one-time address for a browser that reached us by the host name. Only where that is a loopback name do
 // hosts of the workspace's own lead to this machine.
 func (s *Server) link(ctx context.Context, view *workspace.Workspace, address, host string) (api.Link, error) {
+	if s.lab != nil {
+		return s.lab.link(ctx, s.Manager.AccessPath(view)), nil
+	}
 	switch {
 	case address == "" && isLoopback(host) && s.resolves.ask(ctx, string(view.Record.ID)+"."+hostSuffix):
 		address = "host"

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/auth"
+	"lab-workspace-manager/backend/config"
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/engine/mllab"
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// lab is what there is besides, where this program is an extension of an ML Lab.
+type lab struct {
+	client *contaxy.Client
+	auth   *auth.Lab
+	engine *mllab.Engine // nil where Docker runs the workspaces
+	base   string        // path below which browsers reach the lab
+}
+
+// startsThroughLab is how many starts go on at once where the lab makes them: a start can wait for the pull of an image, and
+// nobody else shall wait with it. It is below the number of requests that the lab itself works on at once (40).
+const startsThroughLab = 30
+
+func newLab(options Options) (*lab, error) {
+	settings := options.Loaded.Config.MLLab
+	client, err := contaxy.New(settings.Endpoint)
+	if err != nil {
+		return nil, workspace.Errorf(workspace.CodeInvalid, "mllab.endpoint cannot be used: %w", err)
+	}
+	l := &lab{client: client, base: settings.BaseURL}
+	l.auth, err = auth.NewLab(auth.LabOptions{Verify: client.Verify, Log: options.Log})
+	if err != nil {
+		return nil, err
+	}
+	if drives, _ := options.Loaded.Config.Drives(); drives == config.EngineMLLab {
+		l.engine = mllab.New(mllab.Options{Lab: client, BaseURL: settings.BaseURL, Log: options.Log})
+	}
+	return l, nil
+}
+
+// keepsNothing reports whether the lab keeps all that must outlive this program, so that no state folder is needed.
+func (l *lab) keepsNothing() bool { return l != nil && l.engine != nil }
+
+// temporaryFolders are for a program of which nothing must outlive it.
+func temporaryFolders(folders config.Folders) (config.Folders, error) {
+	state, err := os.MkdirTemp("", "lab-workspace-manager-")
+	if err != nil {
+		return folders, stateError(os.TempDir(), err)
+	}
+	folders.State = state
+	return folders, nil
+}
+
+// The permissions that ML Lab itself asks for where services of a project are listed, changed, or belong to everybody.
+func servicesOf(owner workspace.Owner, level string) string {
+	return fmt.Sprintf("projects/%s/services#%s", owner, level)
+}
+
+const everything = "*#" + contaxy.Admin
+
+// caller finds out who asks and whether the lab lets them, and tells the engine that somebody is here for whom it may act.
+func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error) {
+	token, err := l.auth.TokenOf(r)
+	if err != nil {
+		return manager.Caller{}, err
+	}
+	level := contaxy.Read
+	if wanted.Write {
+		level = contaxy.Write
+	}
+	ctx := r.Context()
+	owner, user := wanted.Owner, workspace.Owner("")
+	if owner == "" {
+		if owner, err = l.auth.Holder(ctx, token, ""); err != nil {
+			return manager.Caller{}, err
+		}
+	}
+	if !owner.Valid() {
+		return manager.Caller{}, workspace.Errorf(workspace.CodeForbidden, "There is no user of that id whose workspaces you may see.")
+	}
+	if user, err = l.auth.Holder(ctx, token, servicesOf(owner, level)); err != nil {
+		return manager.Caller{}, err
+	}
+	caller := manager.Caller{User: user, For: owner}
+	if wanted.Owner == "" {
+		_, err := l.auth.Holder(ctx, token, everything)
+		caller.Admin = err == nil
+	}
+	if l.engine != nil {
+		if err := l.engine.Visit(ctx, owner, token); err != nil {
+			return manager.Caller{}, err
+		}
+	}
+	return caller, nil
+}
+
+// link is where the lab's own proxy serves a workspace, for a browser that has come through the lab.
+func (l *lab) link(_ context.Context, accessPath string) api.Link {
+	return api.Link{URL: l.base + accessPath + "/", ExpiresAt: time.Now().Add(24 * time.Hour)}
+}
+
+func (l *lab) close(folders config.Folders) error {
+	if l == nil {
+		return nil
+	}
+	l.client.Close()
+	if l.keepsNothing() {
+		return errors.Join(os.RemoveAll(folders.State))
+	}
+	return nil
+}
