@@ -33,6 +33,7 @@ type lab struct {
 	t      *testing.T
 	engine *workspacetest.FakeEngine
 	store  *workspacetest.FakeStore
+	keeps  *workspacetest.KeepingEngine // in place of engine; nil = that one
 	stop   func()
 	adjust func(*manager.Settings) // before the manager starts; nil = as they are
 
@@ -69,8 +70,12 @@ func (l *lab) run() {
 	if l.adjust != nil {
 		l.adjust(&settings)
 	}
+	var engine workspace.Engine = l.engine
+	if l.keeps != nil {
+		engine = l.keeps
+	}
 	l.runWith(manager.Options{
-		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery, Activity: l.ledger, Ask: l.ask,
+		Engine: engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery, Activity: l.ledger, Ask: l.ask,
 		Log: slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
 }
