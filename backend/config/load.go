@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lab-workspace-manager/backend/profile"
@@ -174,6 +175,7 @@ func wrong(where, key string, value any, allowed string, err error) error {
 
 // settle checks what concerns more than one key, and lets what nobody set follow what somebody did.
 func (l *loader) settle() error {
+	l.settleLab()
 	for _, settle := range []func() error{l.settleLimits, l.settleGroups, l.settleOverrides, l.settleImages, l.settleListeners} {
 		if err := settle(); err != nil {
 			return err
@@ -184,6 +186,31 @@ func (l *loader) settle() error {
 		l.follow(keyDiscover, "switched off by", keyDevices)
 	}
 	return nil
+}
+
+// inLab is the origin of defaults that hold in ML Lab only.
+const inLab = byDefault + " in ML Lab"
+
+// settleLab gives an extension of an ML Lab the defaults of upstream's workspace manager, for all that nobody has set
+// (facts: its config.py at v0.0.24).
+func (l *loader) settleLab() {
+	if l.config.MLLab.Endpoint == "" {
+		return
+	}
+	for key, value := range map[string]string{
+		keyMemory + partDefault: "1000", keyMemory + partMax: "8000", keyMemory + partChoices: "",
+		keyCPUs + partDefault: "1", keyCPUs + partMax: "4", keyCPUs + partChoices: "",
+		keyVolume + partDefault: "5000", keyContainer + partDefault: "5000",
+		keyIdleTimeout + partDefault: "0", keyIdleTimeout + partChoices: "",
+	} {
+		if setting, known := find(l.settings, key); known && !l.isSet(key) && setting.parse(&l.config, value) == nil {
+			l.origins[key] = inLab
+		}
+	}
+	if !slices.ContainsFunc(l.imageOrigins, func(o imageOrigin) bool { return o != nil }) {
+		l.config.Images = []Image{{Name: "Default Minimal Workspace", Image: "mltooling/ml-workspace-minimal", Profile: profile.MLWorkspace.Name}}
+		l.imageOrigins = []imageOrigin{everyKey(inLab)}
+	}
 }
 
 func (l *loader) settleImages() error {
