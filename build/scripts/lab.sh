@@ -61,11 +61,8 @@ exists() { docker container inspect "$1" >/dev/null 2>&1; }
 
 is_running() { [ "$(docker container inspect --format '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
-# Marks what we make: whose lab it is, and the test run whose leftovers are looked for.
-labels() {
-	echo "--label=ctxy.namespace=$LAB_NAMESPACE"
-	[ -z "${LAB_TEST_RUN:-}" ] || echo "--label=lab.test-run=$LAB_TEST_RUN"
-}
+# The mark by which what a test run has left behind is found.
+test_run() { [ -z "${LAB_TEST_RUN:-}" ] || echo "--label=lab.test-run=$LAB_TEST_RUN"; }
 
 # run NAME ROLE OPTION…: a container, unless it is there.
 run() {
@@ -75,8 +72,24 @@ run() {
 		docker start "$name" >/dev/null
 		return
 	fi
-	mapfile -t marks < <(labels)
-	docker run --detach --name "$name" --network "$LAB_NAME" "${marks[@]}" "$@" "$lab_image" "$role" >/dev/null
+	mapfile -t marks < <(test_run)
+	docker run --detach --name "$name" --network "$LAB_NAME" --label "ctxy.namespace=$LAB_NAMESPACE" "${marks[@]}" "$@" "$lab_image" "$role" >/dev/null
+}
+
+# The backend gives a project's network what follows the highest /24 of Docker's in 10.0.0.0/8, and
+# fails when something smaller is the highest: the networks of our own Docker engine are. So the
+# lab's own network is above them, and the backend goes on from there.
+ensure_network() {
+	local subnet marks
+	! docker network inspect "$LAB_NAME" >/dev/null 2>&1 || return 0
+	mapfile -t marks < <(test_run)
+	for _ in 1 2 3; do
+		subnet=$({ docker network ls --quiet | xargs docker network inspect --format '{{range .IPAM.Config}}{{println .Subnet}}{{end}}' || true; } |
+			awk -F. '$1 == 10 && $2 == 254 && $3 >= next_one { next_one = $3 + 1 } END { print "10.254." next_one + 0 ".0/24" }')
+		# Another lab may be coming up, and take it first.
+		! docker network create --subnet "$subnet" "${marks[@]}" "$LAB_NAME" >/dev/null || return 0
+	done
+	fail "Docker gives the lab no network, it says why above."
 }
 
 is_taken() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -183,9 +196,7 @@ up() {
 		return
 	fi
 	build_image
-	local marks
-	mapfile -t marks < <(labels)
-	docker network inspect "$LAB_NAME" >/dev/null 2>&1 || docker network create "${marks[@]:1}" "$LAB_NAME" >/dev/null
+	ensure_network
 	run "$database" database
 	run "$storage" storage
 	[ "$LAB_PORT" != 0 ] || LAB_PORT=$(free_port)
