@@ -172,6 +172,16 @@ func TestManager_TheGraceBeginsWhenItRuns(t *testing.T) {
 		l.reach(a, workspace.StatusStopped)
 		b := l.have("b", 1000)
 		l.reach(b, workspace.StatusRunning)
+		told := false
+		l.engine.Fault = func(ctx context.Context, s workspace.Step) error {
+			if s.Kind == workspace.StepStart && !told { // it is seen to run, and measured, before the call returns
+				told = true
+				_, err := l.engine.Execute(ctx, s, nil)
+				time.Sleep(200 * time.Millisecond)
+				return err
+			}
+			return nil
+		}
 		require.NoError(t, l.Start(t.Context(), caller, ada, a))
 		time.Sleep(2500 * time.Millisecond) // longer than the grace
 		require.NoError(t, l.Stop(t.Context(), caller, ada, b))
