@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -30,6 +31,7 @@ type Loaded struct {
 
 	loader  *loader
 	content content // of the file
+	says    bool    // there is something in it
 }
 
 // Origin says where the value of a key came from: "default", "/path/config.toml:12", "environment WORKSPACE_MAX_CPUS".
@@ -72,7 +74,7 @@ func (o LoadOptions) load(folders Folders, from source) (Loaded, error) {
 	if err := l.settle(); err != nil {
 		return Loaded{}, err
 	}
-	return Loaded{Config: l.config, Folders: folders, File: from.file, loader: l, content: from.content()}, nil
+	return Loaded{Config: l.config, Folders: folders, File: from.file, loader: l, content: from.content(), says: !from.saysNothing()}, nil
 }
 
 // loader is a configuration in the making.
@@ -122,6 +124,8 @@ type source struct {
 	text []byte
 	err  error // why it cannot be used
 }
+
+func (s source) saysNothing() bool { return s.err == nil && len(bytes.TrimSpace(s.text)) == 0 }
 
 // content stands for what was found: two of them are equal where what was found is. The zero value is nothing yet.
 type content struct {
