@@ -7,6 +7,7 @@ import { putWorkspace, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Limit, Limits, Workspace, WorkspaceUpdate } from '../../api/types';
+import { isComplete, useComplaint } from '../../components/complaints';
 import { IdleField } from '../../components/IdleField';
 import { ImageKind } from '../../components/ImageKind';
 import { LimitField } from '../../components/LimitField';
@@ -15,7 +16,7 @@ import { useCheck } from '../../components/useCheck';
 import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import { formatMB } from '../../model/format';
-import { isAtField, nameProblemOf } from '../../model/problems';
+import { isAtField, nameProblemOf, noImage, noName } from '../../model/problems';
 import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import styles from './Settings.module.css';
@@ -59,7 +60,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   // One that does not run is asked about its next start, and can be changed meanwhile.
   const refused = checked.current && ((checked.check?.verdict === 'refused' && workspace.status === 'running') || checked.error?.code === 'invalid');
   const restarts = (update?.container_image !== undefined || update?.port !== undefined || update?.profile !== undefined) && workspace.desired === 'running' && !hasEnded(workspace);
-  const nameProblem = nameProblemOf(problem ?? checked.error, edited.name);
+  const complaint = useComplaint(() => noName);
+  const nameProblem = complaint.text !== '' ? complaint.text : nameProblemOf(problem ?? checked.error, edited.name);
   const change = (part: Partial<Edited>): void => {
     setTouched({ ...touched, ...part });
     setProblem(undefined);
@@ -84,14 +86,26 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   return (
     <form
       className={styles.form}
+      noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        if (isComplete(event.currentTarget)) void save();
       }}
     >
       <fieldset className={styles.fields} disabled={readOnly || !workspace.actions.includes('update')}>
         <Row title="Name" applies="live">
-          <TextField fullWidth required value={edited.name} onChange={(event) => change({ name: event.target.value })} error={nameProblem !== ''} helperText={nameProblem} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }} />
+          <TextField
+            fullWidth
+            required
+            value={edited.name}
+            onChange={(event) => {
+              change({ name: event.target.value });
+              complaint.forget();
+            }}
+            error={nameProblem !== ''}
+            helperText={nameProblem}
+            slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+          />
         </Row>
         <Row title="Image" applies="restart">
           <ImageField
@@ -199,6 +213,8 @@ function Row({ title, applies, limit, note, children }: RowProps) {
 function ImageField({ value, onChange, problem, autoFocus }: { value: string; onChange: (image: string) => void; problem: string | undefined; autoFocus: boolean }) {
   const client = useClient();
   const list = useId();
+  const complaint = useComplaint(() => noImage);
+  const wrong = complaint.text !== '' ? complaint.text : (problem ?? '');
   const { data: images = [] } = useQuery(queries.images(client));
   return (
     <>
@@ -207,10 +223,13 @@ function ImageField({ value, onChange, problem, autoFocus }: { value: string; on
         required
         autoFocus={autoFocus}
         value={value}
-        onChange={(event) => onChange(event.target.value)}
-        error={problem !== undefined}
-        helperText={problem ?? ''}
-        slotProps={{ htmlInput: { 'aria-label': 'Image', list, className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
+        onChange={(event) => {
+          onChange(event.target.value);
+          complaint.forget();
+        }}
+        error={wrong !== ''}
+        helperText={wrong}
+        slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Image', list, className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
       />
       <datalist id={list}>
         {images.map((image) => (
