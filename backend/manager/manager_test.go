@@ -158,6 +158,25 @@ func TestManager_CreateStartStopDelete(t *testing.T) {
 	require.Empty(t, volumes)
 }
 
+func TestManager_OneThatIsMadeAgainKeepsItsAge(t *testing.T) {
+	l := newLab(t)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.create("later", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	before := l.get(id).Record
+	require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
+	again, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &before.Spec.DisplayName, Volume: before.Volume, CreatedAt: &before.CreatedAt})
+	require.NoError(t, err)
+	require.True(t, before.CreatedAt.Equal(again.Record.CreatedAt))
+	list, err := l.List(caller, ada)
+	require.NoError(t, err)
+	require.Equal(t, []string{"thesis", "later"}, []string{list[0].Record.Spec.DisplayName, list[1].Record.Spec.DisplayName}, "it is back at its place")
+
+	name, later := "prophecy", l.Now().Add(time.Minute)
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name, CreatedAt: &later})
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "nothing was made in the future")
+}
+
 func TestManager_NamesAndOwners(t *testing.T) {
 	l := newLab(t)
 	l.create("thesis", workspacetest.FakeGoodImage)

@@ -311,7 +311,8 @@ describe('what cannot be sent', () => {
 
   test('settings and the resizing of other people’s say it, too', async () => {
     backend.me = { id: 'ada0', admin: true };
-    const { user, router } = await show(`${home}/ws-thesis/settings`);
+    backend.workspaces = [workspace({ id: 'b' })]; // what is not saved waits for who comes back
+    const { user, router } = await show(`${home}/b/settings`);
     const memory = await screen.findByRole('spinbutton', { name: 'Memory' });
     await user.type(screen.getByRole('textbox', { name: 'Name' }), '2');
     await user.clear(memory);
@@ -486,6 +487,15 @@ describe('one workspace', () => {
     expect(update).toHaveBeenCalledExactlyOnceWith('ws-thesis', { display_name: 'book' });
     await user.type(screen.getByRole('combobox', { name: 'Image' }), 'x');
     expect(screen.getByRole('button', { name: 'Save and restart' })).toBeEnabled();
+  });
+
+  test('above its limits it can be renamed all the same', async () => {
+    backend.workspaces = [workspace({ id: 'above', above_limits: ['compute.cpus'], compute: { cpus: 8, memory: 16_000, shm: 8_000, processes: 4_096, gpus: 0 } })];
+    const { user, client } = await show(`${home}/above/settings`);
+    const update = vi.spyOn(client, 'update');
+    await user.type(await screen.findByRole('textbox', { name: 'Name' }), '2');
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    await waitFor(() => expect(update).toHaveBeenCalledExactlyOnceWith('above', { display_name: 'thesis2' }));
   });
 
   test('says so when there is none', async () => {

@@ -12,6 +12,8 @@ interface Props {
   labelHidden?: boolean;
   limit: Limit;
   value: number;
+  /** What it was before, which may stay although it is above the limit. */
+  before?: number;
   onChange: (value: number) => void;
   problem?: string | undefined;
   /** What a value means, below the field. */
@@ -19,7 +21,7 @@ interface Props {
 }
 
 /** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB, times in minutes. */
-export function LimitField({ label, labelHidden = false, limit, value, onChange, problem = '', hint = '' }: Props) {
+export function LimitField({ label, labelHidden = false, limit, value, before = 0, onChange, problem = '', hint = '' }: Props) {
   const inGigabytes = limit.unit === 'MB';
   const inMinutes = limit.unit === 's';
   const scale = inGigabytes ? 1000 : inMinutes ? 60 : 1;
@@ -62,7 +64,7 @@ export function LimitField({ label, labelHidden = false, limit, value, onChange,
       }}
       slotProps={{
         inputLabel: { required: false },
-        htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: limit.max / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
+        htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: Math.max(limit.max, before) / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
         input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : inMinutes ? 'min' : limit.unit}</InputAdornment> },
       }}
     />

@@ -50,7 +50,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   };
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [state, setState] = useState<'editing' | 'saving' | 'saved'>('editing');
-  const edited = { ...editedFrom(workspace), ...touched };
+  const before = editedFrom(workspace);
+  const edited = { ...before, ...touched };
   const update = updateOf(workspace, edited);
   // Who corrects what failed wants it to run.
   const starts = update !== undefined && hasEnded(workspace) && workspace.actions.includes('start');
@@ -118,30 +119,30 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
           <ImageKind image={edited.image} profile={edited.profile} port={edited.port} onChange={change} problems={problems} />
         </Row>
         <Row title="CPU" limit={limits.cpus}>
-          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
+          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} before={before.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
         </Row>
         <Row title="Memory" limit={limits.memory} note="Shared memory follows at the next start.">
-          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
+          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} before={before.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
         </Row>
         {limits.gpus.max > 0 && (
           <Row title="GPUs" limit={limits.gpus}>
-            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
+            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} before={before.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
           </Row>
         )}
         <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)}>
-          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
+          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} before={before.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
         </Row>
         <Row title="Container" limit={{ ...limits.container_size, acts: workspace.storage.container_acts }} note={usedNote(workspace.storage.container_used)}>
-          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
+          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} before={before.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
         </Row>
         <Row title="When idle" limit={limits.idle_timeout}>
-          <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
+          <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} before={before.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
         </Row>
         <Row title="Shared memory" limit={limits.shm}>
-          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
+          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
         </Row>
         <Row title="Processes" limit={limits.processes}>
-          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
+          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} before={before.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
         </Row>
       </fieldset>
       <div className={styles.foot}>
