@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -236,6 +237,19 @@ func TestManager_WhatDiesSaysHow(t *testing.T) {
 	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &deaf, Image: &impatient, Profile: "impatient"})
 	require.NoError(t, err)
 	require.Equal(t, workspace.ReasonNotAnswering, l.reach(made.Record.ID, workspace.StatusFailed).ReasonCode)
+	require.Eventually(t, func() bool {
+		snapshot, err := l.engine.Snapshot(t.Context())
+		return err == nil && slices.ContainsFunc(snapshot.Workspaces, func(o workspace.Observed) bool {
+			return o.ID == made.Record.ID && o.State == workspace.ContainerExited
+		})
+	}, deadline, time.Millisecond)
+	steps := l.get(made.Record.ID).Steps
+	require.NotEmpty(t, steps, "the start that failed is still there to read when its container was stopped")
+	require.Equal(t, workspace.StepFailed, steps[len(steps)-1].State)
+
+	done := l.create("done", workspacetest.FakeDoneImage)
+	ended := l.reach(done, workspace.StatusSucceeded)
+	require.Equal(t, "Ended by itself before it answered, without an error. What this image starts may be no web program.", ended.Reason)
 
 	good := l.create("good", workspacetest.FakeGoodImage)
 	l.reach(good, workspace.StatusRunning)

@@ -143,11 +143,11 @@ func (l Limits) all() []bounded {
 		}
 		gpus.clamp = func(spec *workspace.Spec) { spec.Compute.GPUs = 0 }
 	}
-	idle := limit("idle_timeout", "of idle time", 0, l.IdleTimeout, formatDuration, func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
+	idle := limit("idle_timeout", "of idle time", 0, l.IdleTimeout, FormatDuration, func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
 	if check, clamp := idle.check, idle.clamp; l.boundsIdle() {
 		idle.check = func(spec *workspace.Spec) error {
 			if spec.IdleTimeout == 0 {
-				return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", formatDuration(l.IdleTimeout.Max))
+				return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", FormatDuration(l.IdleTimeout.Max))
 			}
 			return check(spec)
 		}
@@ -255,7 +255,7 @@ func describe(field string, spec *workspace.Spec) string {
 	if spec.IdleTimeout == 0 {
 		return "no idle timeout"
 	}
-	return "an idle timeout of " + formatDuration(spec.IdleTimeout)
+	return "an idle timeout of " + FormatDuration(spec.IdleTimeout)
 }
 
 // countsMB reports whether a field is a size.
@@ -293,8 +293,8 @@ func formatCPUs(v float64) string {
 
 func formatCount(n int64) string { return strconv.FormatInt(n, 10) }
 
-// formatDuration writes a duration as people do: "1 h 30 min".
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as people do: "1 h 30 min".
+func FormatDuration(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -24,7 +25,8 @@ const (
 )
 
 // waitForAnswer asks the IDE until it answers over HTTP. That a port accepts connections is not enough: Docker's own
-// proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile.
+// proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile; CodeTimeout with a hint about
+// the cause, if that can be seen, when the deadline of ctx passes.
 func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
 	observed, err := e.inspect(ctx, string(d.ID))
 	if err != nil {
@@ -36,12 +38,16 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	began, checked := time.Now(), time.Now()
+	status := 0 // of the last answer
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return ctx.Err()
+			}
+			return &workspace.Error{Code: workspace.CodeTimeout, Message: "The workspace did not answer in time.", Hint: e.whyNoAnswer(ctx, d, status), Err: ctx.Err()}
 		case <-pause.C:
 		}
 		if time.Since(checked) > checkEvery {
@@ -53,8 +59,10 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		if observed.State != workspace.ContainerRunning {
 			return workspace.Errorf(workspace.CodeWrongState, "The container ended before it answered.")
 		}
-		if answers(ctx, asker, observed.Endpoint+askedAt(d), d.AnyAnswer) {
-			return nil
+		if now := ask(ctx, asker, observed.Endpoint+askedAt(d)); now != 0 {
+			if status = now; counts(status, d.AnyAnswer) {
+				return nil
+			}
 		}
 		if time.Since(began) > askPatience {
 			pause.Reset(askSlowly)
@@ -72,19 +80,19 @@ func askedAt(d workspace.Deployment) string {
 	return d.HealthPath
 }
 
-// answers reports whether somebody answered in the way that counts.
-func answers(ctx context.Context, asker *http.Client, address string, anyAnswer bool) bool {
+// ask returns the status with which somebody answered, 0 for nobody.
+func ask(ctx context.Context, asker *http.Client, address string) int {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return false
+		return 0
 	}
 	response, err := asker.Do(request)
 	if err != nil {
-		return false
+		return 0
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // only the status counts
-	return counts(response.StatusCode, anyAnswer)
+	return response.StatusCode
 }
 
 // counts reports whether a status is that of a working IDE. It may ask for a login; a missing path says that something
