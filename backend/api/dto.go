@@ -125,6 +125,7 @@ type WorkspaceInput struct {
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
 	ClearVolumeOnStop *Flag         `json:"clear_volume_on_stop,omitempty"`
 	IsStopped         *Flag         `json:"is_stopped,omitempty" doc:"Create it without starting it."`
+	CreatedAt         *time.Time    `json:"created_at,omitempty" nullable:"true" doc:"When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. Now when left out."`
 }
 
 // WorkspaceUpdate is what may be changed; what is left out stays.

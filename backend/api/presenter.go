@@ -374,7 +374,7 @@ func (in WorkspaceInput) Request() manager.CreateRequest {
 	request := manager.CreateRequest{
 		DisplayName: in.DisplayName, Image: in.ContainerImage, Profile: in.Profile,
 		IdleTimeout: in.IdleTimeout.duration(), ClearVolumeOnStop: isTrue(in.ClearVolumeOnStop), Stopped: isTrue(in.IsStopped),
-		Port: portOf(in.Port),
+		Port: portOf(in.Port), CreatedAt: in.CreatedAt,
 	}
 	if in.Compute != nil {
 		request.CPUs, request.MemoryMB = (*float64)(in.Compute.CPUs), wholeOf(in.Compute.Memory)

@@ -131,8 +131,12 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 		return failureDecision{keepLimits: true, notice: "The limits could not be changed: " + sentence}
 	case workspace.StepAnswers:
 		if code == workspace.CodeTimeout {
-			return fail(workspace.ReasonNotAnswering, fmt.Sprintf("It did not answer on port %d within %s, so it was stopped. Its log may say why.",
-				step.Deployment.Port, step.Deadline.Round(time.Second)))
+			why := workspace.HintOf(err)
+			if why == "" {
+				why = "Its log may say why."
+			}
+			return fail(workspace.ReasonNotAnswering, fmt.Sprintf("It did not answer on port %d within %s, so it was stopped. %s",
+				step.Deployment.Port, quota.FormatDuration(step.Deadline), why))
 		}
 		// The container ended meanwhile; the engine's own word about that decides.
 		return failureDecision{retryAfter: retryDelays[min(failures, len(retryDelays)-1)]}

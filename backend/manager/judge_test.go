@@ -78,8 +78,13 @@ func TestDecideFailure_OnlyEngineErrorsAreRetried(t *testing.T) {
 	decision = decideFailure(step(workspace.StepCreate), workspace.Errorf(workspace.CodeInvalid, "too much"), record, nil, 0, now)
 	require.Equal(t, workspace.ReasonRefused, decision.outcome.Code)
 
-	decision = decideFailure(step(workspace.StepAnswers), workspace.Errorf(workspace.CodeTimeout, "late"), record, running, 0, now)
+	late := step(workspace.StepAnswers)
+	late.Deadline, late.Deployment.Port = 3*time.Minute, 9000
+	decision = decideFailure(late, workspace.Errorf(workspace.CodeTimeout, "late"), record, running, 0, now)
 	require.Equal(t, workspace.ReasonNotAnswering, decision.outcome.Code)
+	require.Equal(t, "It did not answer on port 9000 within 3 min, so it was stopped. Its log may say why.", decision.outcome.Reason)
+	decision = decideFailure(late, &workspace.Error{Code: workspace.CodeTimeout, Hint: "It listens on port 5555 instead."}, record, running, 0, now)
+	require.Equal(t, "It did not answer on port 9000 within 3 min, so it was stopped. It listens on port 5555 instead.", decision.outcome.Reason)
 
 	record.Desired = workspace.DesiredDeleted
 	decision = decideFailure(step(workspace.StepRemove), workspace.Errorf(workspace.CodeInternal, "busy"), record, running, 100, now)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,25 @@ func TestManager_CreateStartStopDelete(t *testing.T) {
 	require.Empty(t, volumes)
 }
 
+func TestManager_OneThatIsMadeAgainKeepsItsAge(t *testing.T) {
+	l := newLab(t)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.create("later", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	before := l.get(id).Record
+	require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
+	again, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &before.Spec.DisplayName, Volume: before.Volume, CreatedAt: &before.CreatedAt})
+	require.NoError(t, err)
+	require.True(t, before.CreatedAt.Equal(again.Record.CreatedAt))
+	list, err := l.List(caller, ada)
+	require.NoError(t, err)
+	require.Equal(t, []string{"thesis", "later"}, []string{list[0].Record.Spec.DisplayName, list[1].Record.Spec.DisplayName}, "it is back at its place")
+
+	name, later := "prophecy", l.Now().Add(time.Minute)
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name, CreatedAt: &later})
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "nothing was made in the future")
+}
+
 func TestManager_NamesAndOwners(t *testing.T) {
 	l := newLab(t)
 	l.create("thesis", workspacetest.FakeGoodImage)
@@ -223,6 +243,19 @@ func TestManager_WhatDiesSaysHow(t *testing.T) {
 	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &deaf, Image: &impatient, Profile: "impatient"})
 	require.NoError(t, err)
 	require.Equal(t, workspace.ReasonNotAnswering, l.reach(made.Record.ID, workspace.StatusFailed).ReasonCode)
+	require.Eventually(t, func() bool {
+		snapshot, err := l.engine.Snapshot(t.Context())
+		return err == nil && slices.ContainsFunc(snapshot.Workspaces, func(o workspace.Observed) bool {
+			return o.ID == made.Record.ID && o.State == workspace.ContainerExited
+		})
+	}, deadline, time.Millisecond)
+	steps := l.get(made.Record.ID).Steps
+	require.NotEmpty(t, steps, "the start that failed is still there to read when its container was stopped")
+	require.Equal(t, workspace.StepFailed, steps[len(steps)-1].State)
+
+	done := l.create("done", workspacetest.FakeDoneImage)
+	ended := l.reach(done, workspace.StatusSucceeded)
+	require.Equal(t, "Ended by itself before it answered, without an error. What this image starts may be no web program.", ended.Reason)
 
 	good := l.create("good", workspacetest.FakeGoodImage)
 	l.reach(good, workspace.StatusRunning)

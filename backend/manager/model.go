@@ -286,6 +286,9 @@ func (m *Manager) judge(e *entry) {
 	if outcome == nil {
 		return
 	}
+	if outcome.Status == workspace.StatusSucceeded && e.steps.awaits(workspace.StepAnswers) {
+		outcome.Reason = "Ended by itself before it answered, without an error. What this image starts may be no web program."
+	}
 	m.conclude(e, outcome)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lab-workspace-manager/backend/profile"
+	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -186,9 +187,13 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 		return step, nil, waitForEngine
 	}
 	if start := startOf(e.record); e.stepsFor != start {
-		e.stepsFor, e.steps, e.done, e.failures, e.taken = start, nil, doneSteps{}, 0, 0
-		if e.record.Desired == workspace.DesiredRunning && e.record.Outcome == nil {
+		e.stepsFor, e.done, e.failures, e.taken = start, doneSteps{}, 0, 0
+		switch {
+		case e.record.Outcome != nil: // what it leaves behind is taken down; people still read what became of the start
+		case e.record.Desired == workspace.DesiredRunning:
 			e.steps = newStepList(plan, m.profileOf(e.record.Spec))
+		default:
+			e.steps = nil
 		}
 	}
 	e.taken++
@@ -254,7 +259,10 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 		}
 		observed, err = m.Options.Engine.Execute(stepCtx, step, m.progressOf(e, step))
 		if err != nil && errors.Is(stepCtx.Err(), context.DeadlineExceeded) {
-			err = workspace.Errorf(workspace.CodeTimeout, "The step %q took longer than %s.", step.Kind, step.Deadline)
+			err = &workspace.Error{
+				Code: workspace.CodeTimeout, Message: fmt.Sprintf("The step %q took longer than %s.", step.Kind, quota.FormatDuration(step.Deadline)),
+				Hint: workspace.HintOf(err), Err: err,
+			}
 		}
 		done()
 	}

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,6 +93,11 @@ func (l stepList) end(kind workspace.StepKind, state workspace.StepState, now ti
 			s.State, s.EndedAt = state, now
 		}
 	})
+}
+
+// awaits reports whether a step of the kind is still to be done.
+func (l stepList) awaits(kind workspace.StepKind) bool {
+	return slices.ContainsFunc(l, func(step workspace.StepProgress) bool { return step.Kind == kind && step.State != workspace.StepDone })
 }
 
 // fail marks the step that was going on, or the last one that was done, as the one that failed.

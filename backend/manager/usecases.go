@@ -46,8 +46,9 @@ type CreateRequest struct {
 	ContainerMB       *int64
 	IdleTimeout       *time.Duration
 	ClearVolumeOnStop bool
-	Stopped           bool   // create it without starting it
-	Volume            string // a kept volume to use; "" = a new one
+	Stopped           bool       // create it without starting it
+	Volume            string     // a kept volume to use; "" = a new one
+	CreatedAt         *time.Time // when it was made first, of one that was deleted and is made again; nil = now
 }
 
 // UpdateRequest is what can be changed; nil means unchanged.
@@ -134,6 +135,12 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	}
 	if request.Stopped {
 		record.Desired = workspace.DesiredStopped
+	}
+	if request.CreatedAt != nil {
+		if request.CreatedAt.After(now) {
+			return nil, workspace.Invalid("created_at", "created_at is in the future. Leave it out for a new workspace.")
+		}
+		record.CreatedAt = *request.CreatedAt
 	}
 	record.ID = m.newID(owner, spec.DisplayName)
 	if err := m.chooseVolume(&record, request.Volume); err != nil {

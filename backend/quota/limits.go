@@ -186,12 +186,12 @@ func limitGPUs() rule {
 
 // limitIdleTime is like the others but for zero, which means never, and is too long where there is a maximum.
 func limitIdleTime() rule {
-	idle := limit("idle_timeout", "of idle time", 0, func(l *Limits) Range[time.Duration] { return l.IdleTimeout }, formatDuration,
+	idle := limit("idle_timeout", "of idle time", 0, func(l *Limits) Range[time.Duration] { return l.IdleTimeout }, FormatDuration,
 		func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
 	check, meet := idle.check, idle.meet
 	idle.check = func(l *Limits, spec *workspace.Spec) error {
 		if spec.IdleTimeout == 0 && l.boundsIdle() {
-			return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", formatDuration(l.IdleTimeout.Max))
+			return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", FormatDuration(l.IdleTimeout.Max))
 		}
 		return check(l, spec)
 	}
@@ -277,7 +277,7 @@ func describe(field string, spec *workspace.Spec) string {
 	if spec.IdleTimeout == 0 {
 		return "no idle timeout"
 	}
-	return "an idle timeout of " + formatDuration(spec.IdleTimeout)
+	return "an idle timeout of " + FormatDuration(spec.IdleTimeout)
 }
 
 // countsMB reports whether a field is a size.
@@ -315,8 +315,8 @@ func formatCPUs(v float64) string {
 
 func formatCount(n int64) string { return strconv.FormatInt(n, 10) }
 
-// formatDuration writes a duration as people do: "1 h 30 min".
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as people do: "1 h 30 min".
+func FormatDuration(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string

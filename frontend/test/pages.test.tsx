@@ -39,6 +39,17 @@ describe('home', () => {
     expect(await screen.findByRole('listitem', { name: 'thesis' })).toHaveTextContent('Running');
   });
 
+  test('shows the newest first, so that one that was just made is in sight among many', async () => {
+    const names = () => screen.getAllByRole('listitem').map((one) => one.getAttribute('aria-label'));
+    backend.workspaces = [workspace({ id: 'a', display_name: 'a', created_at: '2026-11-12T09:00:00Z' }), workspace({ id: 'b', display_name: 'b', created_at: '2026-11-12T09:01:00Z' })];
+    await show();
+    await screen.findByRole('listitem', { name: 'b' });
+    expect(names()).toEqual(['b', 'a']);
+    act(() => backend.emit({ seq: 2, type: 'workspace', workspace: workspace({ id: 'c', display_name: 'c', created_at: '2026-11-12T09:02:00Z' }) }));
+    expect(await screen.findByRole('listitem', { name: 'c' })).toBeInTheDocument();
+    expect(names()).toEqual(['c', 'b', 'a']);
+  });
+
   test('opens a running workspace first', async () => {
     const { user, client } = await show();
     await user.click(await screen.findByRole('button', { name: 'Open thesis' }));
@@ -155,11 +166,11 @@ describe('home', () => {
     const { user, client, router } = await show();
     await screen.findByRole('listitem', { name: 'b' });
     await user.keyboard('jj');
-    expect(row('b')).toHaveFocus();
+    expect(row('thesis')).toHaveFocus();
     await user.keyboard('{Enter}');
-    expect(client.open).toHaveBeenCalledWith('b', undefined);
+    expect(client.open).toHaveBeenCalledWith('ws-thesis', undefined);
     await user.keyboard('ks');
-    expect(backend.calls).toEqual(['stop ws-thesis']);
+    expect(backend.calls).toEqual(['stop b']);
     await user.keyboard('?');
     expect(await screen.findByRole('dialog', { name: 'Keyboard shortcuts' })).toBeInTheDocument();
     await user.keyboard('n'); // keys rest below a dialog
@@ -246,6 +257,77 @@ describe('creating', () => {
     await show(`${home}/new?volume=ws-old-vol`);
     expect(await screen.findByRole('textbox', { name: 'Name' })).toHaveValue('old');
     expect(screen.getByRole('combobox', { name: /Files/ })).toHaveTextContent('Files of old');
+  });
+});
+
+describe('what cannot be sent', () => {
+  test.each([
+    ['nothing', '', 'A number is needed here.'],
+    ['too much', '9', 'At most 8 GB.'],
+    ['less than nothing', '-1', 'Not below 0.'],
+  ])('a number: %s is said at its field in our own words', async (_, typed, sentence) => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    await user.click(await screen.findByRole('radio', { name: 'Own …' }));
+    const memory = screen.getByRole('spinbutton', { name: 'Memory' });
+    expect(memory.closest('form')).toHaveAttribute('novalidate'); // or a bubble would say it in the browser's language
+    await user.clear(memory);
+    await user.type(memory, `${typed}{Enter}`);
+    expect(await screen.findByText(sentence)).toBeInTheDocument();
+    expect(memory).toHaveAccessibleDescription(sentence);
+    expect(memory).toBeInvalid();
+    expect(memory).toHaveFocus();
+    await user.clear(memory);
+    await user.type(memory, '3');
+    expect(screen.queryByText(sentence)).not.toBeInTheDocument();
+    expect(create).not.toHaveBeenCalled();
+  });
+
+  test('what is folded away is unfolded', async () => {
+    const { user } = await show(`${home}/new`);
+    await user.click(await screen.findByText(/^More:/));
+    const port = screen.getByRole('spinbutton', { name: 'Port' });
+    await user.type(port, '70000');
+    await user.click(screen.getByText(/^More:/));
+    await user.type(screen.getByRole('textbox', { name: 'Name' }), '{Enter}');
+    expect(await screen.findByText('A port is a whole number from 1 to 65535.')).toBeInTheDocument();
+    expect(port).toHaveFocus();
+    expect(port.closest('details')).toHaveAttribute('open');
+  });
+
+  test('names: of a workspace, and of its image', async () => {
+    const { user } = await show(`${home}/new`);
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    await user.clear(name);
+    await user.type(name, '{Enter}');
+    expect(await screen.findByText('A name is needed.')).toBeInTheDocument();
+    await user.type(name, 'x');
+    expect(screen.queryByText('A name is needed.')).not.toBeInTheDocument();
+    await user.click(screen.getByRole('radio', { name: /^Another image/ }));
+    await user.click(screen.getByRole('button', { name: /^Create and/ }));
+    expect(await screen.findByText('The name of an image is needed.')).toBeInTheDocument();
+    expect(screen.getByRole('textbox', { name: 'Name of the image' })).toHaveFocus();
+  });
+
+  test('settings and the resizing of other people’s say it, too', async () => {
+    backend.me = { id: 'ada0', admin: true };
+    backend.workspaces = [workspace({ id: 'b' })]; // what is not saved waits for who comes back
+    const { user, router } = await show(`${home}/b/settings`);
+    const memory = await screen.findByRole('spinbutton', { name: 'Memory' });
+    await user.type(screen.getByRole('textbox', { name: 'Name' }), '2');
+    await user.clear(memory);
+    await user.type(memory, '{Enter}');
+    expect(await screen.findByText('A number is needed here.')).toBeInTheDocument();
+    await act(() => router.navigate('/admin'));
+    await user.click(await screen.findByRole('button', { name: 'Resize mining of bob' }));
+    const cpus = await screen.findByRole('spinbutton', { name: 'CPUs' });
+    await user.clear(cpus);
+    await user.type(cpus, '3');
+    await waitFor(() => expect(screen.getByRole('button', { name: 'Resize' })).toBeEnabled());
+    await user.clear(cpus);
+    await user.type(cpus, '{Enter}');
+    expect(await screen.findByText('A number is needed here.')).toBeInTheDocument();
+    expect(backend.calls.filter((call) => call.startsWith('admin resize'))).toEqual([]);
   });
 });
 
@@ -405,6 +487,15 @@ describe('one workspace', () => {
     expect(update).toHaveBeenCalledExactlyOnceWith('ws-thesis', { display_name: 'book' });
     await user.type(screen.getByRole('combobox', { name: 'Image' }), 'x');
     expect(screen.getByRole('button', { name: 'Save and restart' })).toBeEnabled();
+  });
+
+  test('above its limits it can be renamed all the same', async () => {
+    backend.workspaces = [workspace({ id: 'above', above_limits: ['compute.cpus'], compute: { cpus: 8, memory: 16_000, shm: 8_000, processes: 4_096, gpus: 0 } })];
+    const { user, client } = await show(`${home}/above/settings`);
+    const update = vi.spyOn(client, 'update');
+    await user.type(await screen.findByRole('textbox', { name: 'Name' }), '2');
+    await user.click(screen.getByRole('button', { name: 'Save' }));
+    await waitFor(() => expect(update).toHaveBeenCalledExactlyOnceWith('above', { display_name: 'thesis2' }));
   });
 
   test('says so when there is none', async () => {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -27,7 +28,8 @@ const (
 )
 
 // waitForAnswer asks the IDE until it answers over HTTP. That a port accepts connections is not enough: Docker's own
-// proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile.
+// proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile; CodeTimeout with a hint about
+// the cause, if that can be seen, when the deadline of ctx passes.
 func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
 	observed, err := e.inspect(ctx, string(d.ID))
 	if err != nil {
@@ -39,12 +41,16 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	began, checked := time.Now(), time.Now()
+	status := noAnswer // the last one
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return ctx.Err()
+			}
+			return &workspace.Error{Code: workspace.CodeTimeout, Message: "The workspace did not answer in time.", Hint: e.whyNoAnswer(ctx, d, status), Err: ctx.Err()}
 		case <-pause.C:
 		}
 		if time.Since(checked) > checkEvery {
@@ -56,11 +62,13 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		if observed.State != workspace.ContainerRunning {
 			return workspace.Errorf(workspace.CodeWrongState, "The container ended before it answered.")
 		}
-		status := ask(ctx, asker, observed.Endpoint+askedAt(d))
-		if counts(status, d.AnyAnswer) {
-			return nil
+		now := ask(ctx, asker, observed.Endpoint+askedAt(d))
+		if now != noAnswer {
+			if status = now; counts(status, d.AnyAnswer) {
+				return nil
+			}
 		}
-		pause.Reset(askPause(time.Since(began), status != noAnswer))
+		pause.Reset(askPause(time.Since(began), now != noAnswer))
 	}
 }
 

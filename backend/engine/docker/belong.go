@@ -29,19 +29,15 @@ type account struct{ uid, gid int }
 //
 // To look into a container costs a fifth of its start, so it is left out where it cannot matter: for root, and for images
 // that name their profile, as ours do, and so have its folder.
-func (e *Engine) letWrite(ctx context.Context, handle string, d workspace.Deployment) error {
-	image, err := e.client.ImageInspect(ctx, d.Image)
-	if err != nil {
-		return e.translate(err, "look at the image "+d.Image)
-	}
-	if image.Config == nil || isRoot(image.Config.User) || image.Config.Labels[labelProfile] != "" {
+func (e *Engine) letWrite(ctx context.Context, handle string, image workspace.ImageFacts, d workspace.Deployment) error {
+	if isRoot(image.User) || image.Labels[labelProfile] != "" {
 		return nil
 	}
 	folder, isEmpty, err := e.folderInside(ctx, handle, d.MountPath)
 	if err != nil || !isEmpty || folder.Uid != 0 {
 		return err
 	}
-	who, err := e.accountOf(ctx, handle, image.Config.User)
+	who, err := e.accountOf(ctx, handle, image.User)
 	if err != nil || who.uid == 0 {
 		return err
 	}

@@ -57,3 +57,18 @@ func TestEngine_LetsTheUserOfTheImageWrite(t *testing.T) {
 		})
 	}
 }
+
+// The real one (s6-overlay) cannot be had everywhere; this one insists on the same.
+func TestEngine_StartsAnImageWhoseInitMustBeTheFirstProcess(t *testing.T) {
+	e := newTestEngine(t)
+	image := variant(t, "own-init", "USER root\nRUN printf '#!/bin/sh\\n[ $$ = 1 ] || exit 100\\nexec sleep 1000\\n' >/init && chmod 755 /init\nENTRYPOINT [\"/init\"]\nCMD []\n")
+	t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "-f", image).Run() })
+	d := sleeper(e, image)
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		_, err := e.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+		require.NoError(t, err)
+	}
+	first, err := exec.Command("docker", "exec", string(d.ID), "cat", "/proc/1/comm").CombinedOutput()
+	require.NoError(t, err, "%s", first) // it runs
+	require.Contains(t, []string{"init", "sleep"}, strings.TrimSpace(string(first)))
+}

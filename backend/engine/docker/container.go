@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ type surroundings struct {
 	sizeBytes  int64             // to which Docker holds it; 0 where it does not
 	bundle     string            // file of the host with the certificates that it trusts, bound into the container; "" = not bound
 	env        map[string]string // variables that the deployment's own win over
+	ownInit    bool              // the image brings its own first process
 }
 
 // specOf computes the container of a deployment. It is pure and complete: whatever is not written here stays at
@@ -57,7 +59,7 @@ type surroundings struct {
 func specOf(d workspace.Deployment, s surroundings) containerSpec {
 	port := nat.Port(fmt.Sprintf("%d/tcp", d.Port))
 	grace := int(d.StopGrace.Seconds())
-	withInit := true
+	withInit := !s.ownInit
 	pids := d.Compute.Processes
 	spec := containerSpec{
 		config: &container.Config{
@@ -99,6 +101,16 @@ func specOf(d workspace.Deployment, s surroundings) containerSpec {
 		spec.host.PortBindings = nat.PortMap{port: {{HostIP: "127.0.0.1"}}}
 	}
 	return spec
+}
+
+// bringsInit reports whether what an image starts wants to be the first process itself, and refuses to be anything else,
+// as the /init of s6-overlay does. Anything but such a program gets Docker's, which passes signals on and buries the dead.
+func bringsInit(entrypoint, command, args []string) bool {
+	if len(args) > 0 {
+		command = args
+	}
+	line := slices.Concat(entrypoint, command)
+	return len(line) > 0 && path.Base(line[0]) == "init"
 }
 
 // liveResources are the limits that can change while the container runs. Memory and swap are the same, so that there is

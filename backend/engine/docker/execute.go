@@ -134,10 +134,17 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	if err != nil {
 		return nil, err
 	}
+	image, err := e.InspectImage(ctx, d.Image)
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return nil, imageMissing(d.Image)
+	}
+	if err != nil {
+		return nil, err
+	}
 	bundle := e.bundleFor()
 	given := surroundings{
 		labels: e.containerLabels(d), secret: newSecret(), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size,
-		env: trustEnvironment(bundle != "", e.proxies, d.Env),
+		env: trustEnvironment(bundle != "", e.proxies, d.Env), ownInit: bringsInit(image.Entrypoint, image.Command, d.Args),
 	}
 	made, bound, err := e.createBound(ctx, d, given, bundle)
 	if err != nil {
@@ -149,7 +156,7 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 		}
 		return nil, e.translate(err, "make the container")
 	}
-	err = e.letWrite(ctx, made, d)
+	err = e.letWrite(ctx, made, image, d)
 	if err == nil && bundle != "" && !bound {
 		err = e.copyBundle(ctx, made, bundle)
 	}

@@ -45,6 +45,27 @@ func TestSpecOf_AsksForThisAndNothingElse(t *testing.T) {
 		specOf(thesis, surroundings{network: ownerNetwork{name: "net", publish: true}}).host.PortBindings)
 }
 
+// s6-overlay, by which LinuxServer.io's and Rocker's images start, does not run unless it is the first process.
+func TestSpecOf_LeavesTheFirstProcessToAnImageThatBringsItsOwn(t *testing.T) {
+	for name, test := range map[string]struct {
+		entrypoint, command, args []string
+		own                       bool
+	}{
+		"LinuxServer.io":                    {entrypoint: []string{"/init"}, own: true},
+		"Rocker":                            {command: []string{"/init"}, own: true},
+		"its arguments are ours":            {entrypoint: []string{"/init"}, command: []string{"web"}, args: []string{"other"}, own: true},
+		"systemd":                           {command: []string{"/sbin/init"}, own: true},
+		"ours":                              {entrypoint: []string{"/usr/local/bin/start", "init"}},
+		"another command in place of it":    {command: []string{"/init"}, args: []string{"jupyter", "lab"}},
+		"one that can be anybody's child":   {entrypoint: []string{"tini", "-g", "--", "/init-me.sh"}},
+		"nothing, which Docker will refuse": {},
+	} {
+		own := bringsInit(test.entrypoint, test.command, test.args)
+		require.Equal(t, test.own, own, name)
+		require.Equal(t, !own, *specOf(thesis, surroundings{ownInit: own}).host.Init, name)
+	}
+}
+
 // The same for a deployment that uses all that there is, on a machine that has all.
 func TestSpecOf_OfAllThatThereIs(t *testing.T) {
 	d := thesis

@@ -51,11 +51,13 @@ var _ workspace.Engine = (*FakeEngine)(nil)
 const (
 	FakeGoodImage         = "good:latest"
 	FakeExitingImage      = "exits:latest"    // exits at once with code 7
+	FakeDoneImage         = "done:latest"     // exits at once with code 0
 	FakeDeafImage         = "deaf:latest"     // never answers
 	FakeMissingImage      = "missing:latest"  // exists nowhere
 	FakePullableImage     = "pullable:latest" // is not here, and can be had
 	behaviourGood         = "good"
 	behaviourExits        = "exits"
+	behaviourDone         = "done"
 	behaviourDeaf         = "deaf"
 	fakeHostCPUs          = 8
 	fakeHostMemoryMB      = 32_000
@@ -76,7 +78,7 @@ func NewFakeEngine() *FakeEngine {
 	return &FakeEngine{
 		startedAt: time.Now(),
 		images: map[string]fakeImage{
-			FakeGoodImage: {behaviourGood}, FakeExitingImage: {behaviourExits}, FakeDeafImage: {behaviourDeaf},
+			FakeGoodImage: {behaviourGood}, FakeExitingImage: {behaviourExits}, FakeDoneImage: {behaviourDone}, FakeDeafImage: {behaviourDeaf},
 		},
 		containers: map[workspace.ID]*fakeContainer{},
 		volumes:    map[string]workspace.Volume{},
@@ -439,6 +441,8 @@ func (f *FakeEngine) start(d workspace.Deployment) (*workspace.Observed, error) 
 	switch f.images[c.observed.Image].behaviour {
 	case behaviourExits:
 		f.end(c, fakeExitCode, "")
+	case behaviourDone:
+		f.end(c, 0, "")
 	case behaviourGood:
 		c.answers = true
 	}

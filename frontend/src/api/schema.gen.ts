@@ -1292,6 +1292,11 @@ export interface components {
             /** @description Image to run; the default one when left out. */
             container_image?: string | null;
             /**
+             * Format: date-time
+             * @description When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. Now when left out.
+             */
+            created_at?: string | null;
+            /**
              * @description 1 to 128 characters of any script.
              * @example thesis
              */

@@ -8,17 +8,19 @@ interface Props {
   labelHidden?: boolean;
   limit: Limit;
   value: number;
+  /** What it was before, which may stay although it is above the limit. */
+  before?: number;
   onChange: (seconds: number) => void;
   problem?: string | undefined;
 }
 
 /** After how long without use it stops: one of the choices, or minutes where there are none. */
-export function IdleField({ label, labelHidden = false, limit, value, onChange, problem }: Props) {
+export function IdleField({ label, labelHidden = false, limit, value, before = 0, onChange, problem }: Props) {
   if (limit.choices.length === 0) {
     return (
       <div>
         {!labelHidden && <h2>{label}</h2>}
-        <LimitField label="Stop after so many minutes without use" labelHidden limit={limit} value={value} onChange={onChange} problem={problem} hint={limit.max > 0 ? '' : '0 keeps it running.'} />
+        <LimitField label="Stop after so many minutes without use" labelHidden limit={limit} value={value} before={before} onChange={onChange} problem={problem} hint={limit.max > 0 ? '' : '0 keeps it running.'} />
       </div>
     );
   }

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { queries } from '../api/cache';
 import { errorOf } from '../api/client';
 import { useClient } from '../api/context';
+import { useComplaint } from './complaints';
 import styles from './ImageKind.module.css';
 import { useDebounced } from './useDebounced';
 
@@ -29,6 +30,8 @@ export function ImageKind({ image, profile, port, onChange, problems }: Props) {
     retry: false,
     staleTime: 30_000,
   });
+  const complaint = useComplaint(() => 'A port is a whole number from 1 to 65535.');
+  const portProblem = complaint.text !== '' ? complaint.text : (problems.port ?? '');
   const proposal = asked === '' || asked !== image.trim() ? undefined : found.data;
   const titleOf = (name: string): string => profiles.find((one) => one.name === name)?.title ?? name;
   const chosen = profiles.find((one) => one.name === (profile === '' ? proposal?.profile : profile));
@@ -74,10 +77,13 @@ export function ImageKind({ image, profile, port, onChange, problems }: Props) {
           label="Port"
           value={port === 0 ? '' : String(port)}
           placeholder={usualPort === 0 ? 'as found' : String(usualPort)}
-          onChange={(event) => onChange({ port: Math.round(Number(event.target.value)) })}
-          error={problems.port !== undefined}
-          helperText={problems.port ?? 'Where its IDE listens.'}
-          slotProps={{ inputLabel: { shrink: true }, htmlInput: { min: 1, max: 65_535 } }}
+          onChange={(event) => {
+            onChange({ port: Math.round(Number(event.target.value)) });
+            complaint.forget();
+          }}
+          error={portProblem !== ''}
+          helperText={portProblem !== '' ? portProblem : 'Where its IDE listens.'}
+          slotProps={{ inputLabel: { shrink: true }, htmlInput: { onInvalid: complaint.onInvalid, min: 1, max: 65_535 } }}
         />
       </div>
     </div>

@@ -4,6 +4,7 @@ import TextField from '@mui/material/TextField';
 import { useState } from 'react';
 import type { Limit } from '../api/types';
 import { formatCpus, formatDuration, formatMB, formatNumber } from '../model/format';
+import { useComplaint } from './complaints';
 
 interface Props {
   label: string;
@@ -11,6 +12,8 @@ interface Props {
   labelHidden?: boolean;
   limit: Limit;
   value: number;
+  /** What it was before, which may stay although it is above the limit. */
+  before?: number;
   onChange: (value: number) => void;
   problem?: string | undefined;
   /** What a value means, below the field. */
@@ -18,13 +21,15 @@ interface Props {
 }
 
 /** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB, times in minutes. */
-export function LimitField({ label, labelHidden = false, limit, value, onChange, problem = '', hint = '' }: Props) {
+export function LimitField({ label, labelHidden = false, limit, value, before = 0, onChange, problem = '', hint = '' }: Props) {
   const inGigabytes = limit.unit === 'MB';
   const inMinutes = limit.unit === 's';
   const scale = inGigabytes ? 1000 : inMinutes ? 60 : 1;
   const [typed, setTyped] = useState<string | undefined>();
   const format = inGigabytes ? formatMB : limit.unit === 'CPUs' ? formatCpus : inMinutes ? (seconds: number) => formatDuration(seconds * 1000) : formatNumber;
-  const helper = problem !== '' ? problem : [limit.max > 0 ? `Up to ${format(limit.max)}` : '', hint].filter((part) => part !== '').join('. ');
+  const complaint = useComplaint((validity) => (validity.rangeOverflow ? `At most ${format(limit.max)}.` : validity.rangeUnderflow ? 'Not below 0.' : 'A number is needed here.'));
+  const wrong = complaint.text !== '' ? complaint.text : problem;
+  const helper = wrong !== '' ? wrong : [limit.max > 0 ? `Up to ${format(limit.max)}` : '', hint].filter((part) => part !== '').join('. ');
 
   if (limit.choices.length > 0) {
     const choices = [...new Set([...limit.choices, limit.default, value])].sort((a, b) => a - b);
@@ -45,17 +50,21 @@ export function LimitField({ label, labelHidden = false, limit, value, onChange,
       type="number"
       required
       value={typed ?? String(value / scale)}
-      error={problem !== ''}
+      error={wrong !== ''}
       helperText={helper}
       onChange={(event) => {
         setTyped(event.target.value);
+        complaint.forget();
         const number = Number(event.target.value);
         if (event.target.value.trim() !== '' && Number.isFinite(number)) onChange(Math.round(number * scale * 100) / 100);
       }}
-      onBlur={() => setTyped(undefined)}
+      onBlur={() => {
+        setTyped(undefined);
+        complaint.forget();
+      }}
       slotProps={{
         inputLabel: { required: false },
-        htmlInput: { 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: limit.max / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
+        htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: Math.max(limit.max, before) / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
         input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : inMinutes ? 'min' : limit.unit}</InputAdornment> },
       }}
     />

@@ -36,6 +36,12 @@ describe('undo of a delete', () => {
   test('uses the kept volume and starts what ran', () => {
     expect(sameAgain(workspace(), true)).toMatchObject({ display_name: 'thesis', storage: { volume: 'ws-thesis-vol' }, compute: { cpus: 2, memory: 4_000 }, is_stopped: false });
   });
+  test('keeps its age, and every limit', () => {
+    const compute = { cpus: 2, memory: 4_000, shm: 1_000, processes: 500, gpus: 1 };
+    expect(sameAgain(workspace({ compute }), true)).toMatchObject({ created_at: '2026-11-12T09:00:00Z', compute });
+    // Half of the memory is what everybody has who asks for nothing, and follows the memory.
+    expect(sameAgain(workspace(), true).compute).not.toHaveProperty('shm');
+  });
   test('leaves stopped what was stopped', () => expect(sameAgain(workspace({ desired: 'stopped' }), true).is_stopped).toBe(true));
   test('asks for no files where there are none', () => expect(sameAgain(workspace(), false).storage).not.toHaveProperty('volume'));
 });

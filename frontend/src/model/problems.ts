@@ -7,6 +7,10 @@ export function nameProblemOf(problem: ApiError | undefined, name: string): stri
   return said !== '' && problem?.code === 'conflict' ? takenName(name) : said;
 }
 
+/** Of fields that were left empty. */
+export const noName = 'A name is needed.';
+export const noImage = 'The name of an image is needed.';
+
 export function takenName(name: string): string {
   return `You already have a workspace ${name.trim()}.`;
 }

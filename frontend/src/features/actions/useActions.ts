@@ -109,15 +109,20 @@ export function useActions(): Actions {
 
 /** What makes a deleted workspace again, with its files if they were kept: one that never ran has none. */
 export function sameAgain(workspace: Workspace, filesKept: boolean): WorkspaceInput {
+  const { cpus, memory, shm, processes, gpus } = workspace.compute;
   return {
     display_name: workspace.display_name,
+    created_at: workspace.created_at,
     container_image: workspace.container_image,
     profile: workspace.profile,
     port: workspace.port,
     compute: {
-      cpus: workspace.compute.cpus,
-      memory: workspace.compute.memory,
-      ...(workspace.compute.gpus > 0 ? { gpus: workspace.compute.gpus } : {}),
+      cpus,
+      memory,
+      processes,
+      // Who asked for none has half of the memory, and should go on to.
+      ...(shm === Math.floor(memory / 2) ? {} : { shm }),
+      ...(gpus > 0 ? { gpus } : {}),
     },
     storage: {
       ...(filesKept ? { volume: workspace.storage.volume } : {}),

@@ -9,6 +9,7 @@ import { keys, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Limit, Workspace, WorkspaceUpdate } from '../../api/types';
+import { isComplete } from '../../components/complaints';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord, AppliesWord } from '../../components/LimitWords';
 import { useCheck } from '../../components/useCheck';
@@ -57,7 +58,13 @@ export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onC
   ];
   return (
     <Dialog open onClose={onClose} fullWidth maxWidth="sm">
-      <form action={save}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isComplete(event.currentTarget)) void save();
+        }}
+      >
         <DialogTitle>
           Resize <bdi>{workspace.display_name}</bdi> of {workspace.owner}
         </DialogTitle>

@@ -9,6 +9,7 @@ import { ApiError, errorOf } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Host, Image, Limit, Volume, Workspace } from '../../api/types';
 import { useReadOnly } from '../../components/Banner';
+import { isComplete, useComplaint } from '../../components/complaints';
 import { IdleField } from '../../components/IdleField';
 import { ImageKind } from '../../components/ImageKind';
 import { LimitField } from '../../components/LimitField';
@@ -19,7 +20,7 @@ import { useNow } from '../../components/useNow';
 import { useUser } from '../../components/user';
 import { followLimits, inputOf, nameOf, newDraft, profileOf, type Draft } from '../../model/draft';
 import { formatAgo, formatMB } from '../../model/format';
-import { isAtField, nameProblemOf, takenName } from '../../model/problems';
+import { isAtField, nameProblemOf, noName, takenName } from '../../model/problems';
 import { pathTo } from '../../paths';
 import styles from './CreateForm.module.css';
 import { Fits } from './Fits';
@@ -66,7 +67,8 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   };
 
   const name = nameOf(draft, taken);
-  const nameProblem = taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
+  const complaint = useComplaint(() => noName);
+  const nameProblem = complaint.text !== '' ? complaint.text : taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
   const input = inputOf(draft, taken);
   // A name that is missing or taken is said at its field; whether the rest fits is another question.
   const askable = input.container_image === '' ? undefined : { ...input, display_name: 'a name that nobody has' };
@@ -78,6 +80,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
 
   const submit = async (event: SubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
+    if (!isComplete(event.currentTarget)) return;
     if (nameProblem !== '' || refused) return; // a tab would open and close
     setBusy(true);
     try {
@@ -101,15 +104,8 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   return (
     <form
       className={styles.form}
+      noValidate
       onSubmit={(event) => void submit(event)}
-      onInvalidCapture={(event) => {
-        if (moreShown || !(event.target as HTMLElement).closest('details')) return;
-        // What is wrong must be seen before the browser can point at it.
-        event.preventDefault();
-        const form = event.currentTarget;
-        setMoreShown(true);
-        requestAnimationFrame(() => form.reportValidity());
-      }}
     >
       <div className={styles.fields}>
         <h1>New workspace</h1>
@@ -122,11 +118,14 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               autoFocus
               required
               value={name}
-              onChange={(event) => change({ name: event.target.value })}
+              onChange={(event) => {
+                change({ name: event.target.value });
+                complaint.forget();
+              }}
               onFocus={(event) => event.target.select()}
               error={nameProblem !== ''}
               helperText={nameProblem}
-              slotProps={{ htmlInput: { 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
+              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
             />
           </div>
           <div>

@@ -1,9 +1,11 @@
 import TextField from '@mui/material/TextField';
 import { useId } from 'react';
 import type { Image } from '../../api/types';
+import { useComplaint } from '../../components/complaints';
 import { ImageKind } from '../../components/ImageKind';
 import { Initials } from '../../components/Initials';
 import type { Draft } from '../../model/draft';
+import { noImage } from '../../model/problems';
 import styles from './ImageChoice.module.css';
 
 interface Props {
@@ -15,6 +17,8 @@ interface Props {
 
 export function ImageChoice({ images, draft, onChange, problems }: Props) {
   const group = useId();
+  const complaint = useComplaint(() => noImage);
+  const imageProblem = complaint.text !== '' ? complaint.text : (problems.container_image ?? '');
   return (
     <fieldset className={styles.group}>
       <legend className={styles.legend}>What to run</legend>
@@ -33,10 +37,13 @@ export function ImageChoice({ images, draft, onChange, problems }: Props) {
           required
           value={draft.anyImage}
           placeholder="quay.io/jupyter/scipy-notebook:latest"
-          onChange={(event) => onChange({ anyImage: event.target.value, profile: '', port: 0 })}
-          error={problems.container_image !== undefined}
-          helperText={problems.container_image ?? 'As you would say to docker pull.'}
-          slotProps={{ htmlInput: { 'aria-label': 'Name of the image', className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
+          onChange={(event) => {
+            onChange({ anyImage: event.target.value, profile: '', port: 0 });
+            complaint.forget();
+          }}
+          error={imageProblem !== ''}
+          helperText={imageProblem !== '' ? imageProblem : 'As you would say to docker pull.'}
+          slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name of the image', className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
         />
         <ImageKind image={draft.anyImage} profile={draft.profile} port={draft.port} onChange={onChange} problems={problems} />
         </>

@@ -7,6 +7,7 @@ import { putWorkspace, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
 import type { Limit, Limits, Workspace, WorkspaceUpdate } from '../../api/types';
+import { isComplete, useComplaint } from '../../components/complaints';
 import { IdleField } from '../../components/IdleField';
 import { ImageKind } from '../../components/ImageKind';
 import { LimitField } from '../../components/LimitField';
@@ -15,7 +16,7 @@ import { useCheck } from '../../components/useCheck';
 import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import { formatMB } from '../../model/format';
-import { isAtField, nameProblemOf } from '../../model/problems';
+import { isAtField, nameProblemOf, noImage, noName } from '../../model/problems';
 import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import styles from './Settings.module.css';
@@ -49,7 +50,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   };
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [state, setState] = useState<'editing' | 'saving' | 'saved'>('editing');
-  const edited = { ...editedFrom(workspace), ...touched };
+  const before = editedFrom(workspace);
+  const edited = { ...before, ...touched };
   const update = updateOf(workspace, edited);
   // Who corrects what failed wants it to run.
   const starts = update !== undefined && hasEnded(workspace) && workspace.actions.includes('start');
@@ -59,7 +61,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   // One that does not run is asked about its next start, and can be changed meanwhile.
   const refused = checked.current && ((checked.check?.verdict === 'refused' && workspace.status === 'running') || checked.error?.code === 'invalid');
   const restarts = (update?.container_image !== undefined || update?.port !== undefined || update?.profile !== undefined) && workspace.desired === 'running' && !hasEnded(workspace);
-  const nameProblem = nameProblemOf(problem ?? checked.error, edited.name);
+  const complaint = useComplaint(() => noName);
+  const nameProblem = complaint.text !== '' ? complaint.text : nameProblemOf(problem ?? checked.error, edited.name);
   const change = (part: Partial<Edited>): void => {
     setTouched({ ...touched, ...part });
     setProblem(undefined);
@@ -84,14 +87,26 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   return (
     <form
       className={styles.form}
+      noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        void save();
+        if (isComplete(event.currentTarget)) void save();
       }}
     >
       <fieldset className={styles.fields} disabled={readOnly || !workspace.actions.includes('update')}>
         <Row title="Name" applies="live">
-          <TextField fullWidth required value={edited.name} onChange={(event) => change({ name: event.target.value })} error={nameProblem !== ''} helperText={nameProblem} slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }} />
+          <TextField
+            fullWidth
+            required
+            value={edited.name}
+            onChange={(event) => {
+              change({ name: event.target.value });
+              complaint.forget();
+            }}
+            error={nameProblem !== ''}
+            helperText={nameProblem}
+            slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+          />
         </Row>
         <Row title="Image" applies="restart">
           <ImageField
@@ -104,30 +119,30 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
           <ImageKind image={edited.image} profile={edited.profile} port={edited.port} onChange={change} problems={problems} />
         </Row>
         <Row title="CPU" limit={limits.cpus}>
-          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
+          <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} before={before.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
         </Row>
         <Row title="Memory" limit={limits.memory} note="Shared memory follows at the next start.">
-          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
+          <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} before={before.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
         </Row>
         {limits.gpus.max > 0 && (
           <Row title="GPUs" limit={limits.gpus}>
-            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
+            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} before={before.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
           </Row>
         )}
         <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)}>
-          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
+          <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} before={before.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
         </Row>
         <Row title="Container" limit={{ ...limits.container_size, acts: workspace.storage.container_acts }} note={usedNote(workspace.storage.container_used)}>
-          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
+          <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} before={before.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
         </Row>
         <Row title="When idle" limit={limits.idle_timeout}>
-          <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
+          <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} before={before.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
         </Row>
         <Row title="Shared memory" limit={limits.shm}>
-          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
+          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
         </Row>
         <Row title="Processes" limit={limits.processes}>
-          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
+          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} before={before.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
         </Row>
       </fieldset>
       <div className={styles.foot}>
@@ -199,6 +214,8 @@ function Row({ title, applies, limit, note, children }: RowProps) {
 function ImageField({ value, onChange, problem, autoFocus }: { value: string; onChange: (image: string) => void; problem: string | undefined; autoFocus: boolean }) {
   const client = useClient();
   const list = useId();
+  const complaint = useComplaint(() => noImage);
+  const wrong = complaint.text !== '' ? complaint.text : (problem ?? '');
   const { data: images = [] } = useQuery(queries.images(client));
   return (
     <>
@@ -207,10 +224,13 @@ function ImageField({ value, onChange, problem, autoFocus }: { value: string; on
         required
         autoFocus={autoFocus}
         value={value}
-        onChange={(event) => onChange(event.target.value)}
-        error={problem !== undefined}
-        helperText={problem ?? ''}
-        slotProps={{ htmlInput: { 'aria-label': 'Image', list, className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
+        onChange={(event) => {
+          onChange(event.target.value);
+          complaint.forget();
+        }}
+        error={wrong !== ''}
+        helperText={wrong}
+        slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Image', list, className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
       />
       <datalist id={list}>
         {images.map((image) => (

@@ -49,7 +49,8 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
   const readOnly = useReadOnly();
   const find = useFind();
   const { data: host } = useQuery(queries.host(client));
-  const shown = workspaces.filter((workspace) => matches(workspace, find.text));
+  // The API lists the oldest first. Who has many looks for the one just made, which would be below the fold.
+  const shown = workspaces.filter((workspace) => matches(workspace, find.text)).toReversed();
   useHomeKeys(shown);
   useRendered(shown);
   return (

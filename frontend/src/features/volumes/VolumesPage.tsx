@@ -74,7 +74,7 @@ function VolumeRow({ volume }: { volume: Volume }) {
   return (
     <li className={styles.row}>
       <div className={styles.what}>
-        <b>Files of {volume.display_name}</b>
+        <b>Files of <bdi>{volume.display_name}</bdi></b>
         <div className={`mono dim ${styles.id}`} title={volume.name}>{volume.name}</div>
       </div>
       <div className="small dim">
