@@ -30,7 +30,7 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 		return e
 	}
 	if e.record.Desired == workspace.DesiredDeleted || e.working {
-		m.observe(e, present(kept.Observed, e))
+		m.observe(e, kept.Observed)
 		return e
 	}
 	record := e.record
@@ -58,7 +58,7 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 		e.record = record
 		m.save(e)
 	}
-	m.observe(e, present(kept.Observed, e))
+	m.observe(e, kept.Observed)
 	return e
 }
 
@@ -151,7 +151,7 @@ func (m *Manager) profileOfKept(spec workspace.Spec) string {
 // present fills in what such an engine cannot say of a container that somebody else has made: it is what it was taken to be
 // when it was first seen, and that is the one that should be.
 func present(observed *workspace.Observed, e *entry) *workspace.Observed {
-	if observed == nil || observed.Attempt != 0 {
+	if observed == nil || observed.UID != "" {
 		return observed
 	}
 	filled := *observed

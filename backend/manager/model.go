@@ -242,6 +242,9 @@ func sameView(a, b *workspace.Workspace) bool {
 // observe applies what the engine says of a workspace's container, unless something newer is known. The caller holds
 // the lock.
 func (m *Manager) observe(e *entry, observed *workspace.Observed) {
+	if m.can.Keeps {
+		observed = present(observed, e)
+	}
 	if observed != nil && (observed.Handle == e.gone || outdated(e.record, e.observed, observed)) {
 		return
 	}

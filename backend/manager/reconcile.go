@@ -322,7 +322,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		if m.can.Keeps {
 			e.told = keeping(step.Deployment)
 			if observed != nil { // what ran was started anew
-				m.observe(e, present(observed, e))
+				m.observe(e, observed)
 			}
 		}
 	case workspace.StepRemove:

@@ -231,7 +231,7 @@ profile = "workspace-minimal"
 	address := fmt.Sprintf("http://127.0.0.1:%d/api", p.port)
 	(&conformancePlace{
 		api: address, direct: address,
-		tokens: map[string]string{"ada": p.secret, "nobody": "", "bogus": strings.Repeat("0123456789", 4)},
+		tokens: map[string]string{"ada": p.token(), "nobody": "", "bogus": strings.Repeat("0123456789", 4)},
 		known:  map[string]string{"ada": p.owner, "image": workspaceImage},
 	}).try(t)
 }

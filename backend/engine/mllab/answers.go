@@ -14,7 +14,7 @@ import (
 
 const (
 	askAtFirst  = 50 * time.Millisecond
-	askAtLast   = 2 * time.Second
+	askAtLast   = 500 * time.Millisecond
 	askTimeout  = 5 * time.Second
 	askFetch    = 5 * time.Second // between two looks at whether the container is still there
 	sessionName = "ct_session_token"

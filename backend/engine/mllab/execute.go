@@ -222,7 +222,7 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) error {
 	case state == workspace.ContainerExited:
 		return e.act(ctx, d, contaxy.ActionRestart)
 	}
-	e.took(d, service, e.isOf(service, d))
+	e.took(d, service, true) // one of an earlier attempt has made way, so this is the one that an earlier try has started
 	return nil
 }
 
