@@ -43,7 +43,8 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	}
 	now := m.Now()
 	switch {
-	case kept.Stopped && isAdmitted(record) && record.Launched == record.Attempt:
+	case kept.Stopped && record.Desired == workspace.DesiredRunning && (hasEnded(e) || isAdmitted(record) && record.Launched == record.Attempt):
+		// A look in the middle of a stop sees a container that has ended by itself.
 		stopRecord(&record, kept.Code, kept.Reason)
 		record.DeleteVolume, record.DesiredAt = false, now // whoever stopped it has cleared what is cleared
 		m.Log.Info("workspace was stopped at its engine", "id", kept.ID, "reason", kept.Reason)
@@ -60,6 +61,11 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	}
 	m.observe(e, kept.Observed)
 	return e
+}
+
+// hasEnded reports whether the container of a workspace was last seen when it had ended.
+func hasEnded(e *entry) bool {
+	return e.record.Outcome != nil && e.observed != nil && e.observed.State == workspace.ContainerExited
 }
 
 // adoptKept makes a record for a workspace that the engine keeps and nobody here knows. The caller holds the lock.

@@ -105,6 +105,14 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	stopped := l.reach(id, workspace.StatusStopped)
 	require.Equal(t, "It was stopped there.", stopped.Reason)
 
+	t.Log("also when it was seen in the middle of that")
+	l.keeps.StartAnewByHand(id)
+	l.reach(id, workspace.StatusRunning)
+	l.keeps.EndByHand(id, "")
+	l.reach(id, workspace.StatusFailed)
+	l.keeps.RemoveByHand(id)
+	l.reach(id, workspace.StatusStopped)
+
 	t.Log("started by somebody else it runs")
 	l.keeps.StartAnewByHand(id)
 	l.reach(id, workspace.StatusRunning)
