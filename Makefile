@@ -1,7 +1,7 @@
 # The two commands are `make run` and `make test`; what they do is in build/scripts.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build build-headless image workspace-image bench lint clean
+.PHONY: help run test build build-headless image workspace-image lab lab-down bench lint clean
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ image: ## this program as an extension of ML Lab: the image lab-workspace-manage
 
 workspace-image: ## the default workspace image, in Docker
 	@build/scripts/workspace-image.sh
+
+lab: ## a real ML Lab in Docker to try things with, on port 30010
+	@build/scripts/lab.sh up
+
+lab-down: ## takes that lab away, with all that was made in it
+	@build/scripts/lab.sh down
 
 bench: ## measures the speeds that the README tells
 	@build/scripts/bench.sh $(ARGS)

@@ -18,6 +18,9 @@ headless_binary=$project/build/bin/lab-workspace-manager-headless
 workspace_image=lab-workspace-minimal:latest
 # This program, as ML Lab runs it.
 extension_image=lab-workspace-manager:latest
+# What images are built upon: where a registry answers, and where none does.
+public_base_image=debian:bookworm-slim
+own_base_image=lab-workspace-base:bookworm
 
 # The same flags everywhere, so that all builds share what the compiler has cached.
 # The version is ours (see program_version): stamping by Go would relink at every commit.
@@ -198,27 +201,32 @@ ensure_docker() {
 
 workspace_image_exists() { docker image inspect "$workspace_image" >/dev/null 2>&1; }
 
-# The default image is built upon a Debian. Where no registry answers, that Debian is
-# made by debootstrap, which needs root: the program cannot ask for a password.
+base_image_exists() {
+	docker image inspect "$public_base_image" >/dev/null 2>&1 || docker image inspect "$own_base_image" >/dev/null 2>&1
+}
+
+# Images are built upon a Debian. Where no registry answers, that Debian is made by
+# debootstrap, which needs root: the program cannot ask for a password.
 ensure_base_image() {
-	local public=debian:bookworm-slim own=lab-workspace-base:bookworm
-	! docker image inspect "$public" >/dev/null 2>&1 || return 0
-	! docker image inspect "$own" >/dev/null 2>&1 || return 0
+	! base_image_exists || return 0
 	# Elsewhere Docker runs in a virtual machine of its own, where we cannot be root.
 	[ "$(uname)" = Linux ] || return 0
-	say "Asking the registry for $public."
-	! timeout 90 docker pull --quiet "$public" >/dev/null 2>&1 || return 0
-	needs_command debootstrap debootstrap "no image registry answers, and it makes the Debian that workspaces are built upon"
+	say "Asking the registry for $public_base_image."
+	! timeout 90 docker pull --quiet "$public_base_image" >/dev/null 2>&1 || return 0
+	needs_command debootstrap debootstrap "no image registry answers, and it makes the Debian that images are built upon"
 	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
 		install_packages "debootstrap checks the signatures of Debian with it" debian-archive-keyring
-	if [ "$(id -u)" != 0 ]; then
-		say "Making $own with debootstrap, as root (half a minute)."
-		local tar
-		tar=$(mktemp)
-		as_root sh build/images/debian-base.sh >"$tar" || { rm -f "$tar" && return 1; }
-		docker import --change 'CMD ["bash"]' "$tar" "$own" >/dev/null
-		rm -f "$tar"
-	fi
+	# As root the program makes it itself.
+	[ "$(id -u)" = 0 ] || make_base_image
+}
+
+make_base_image() {
+	say "Making $own_base_image with debootstrap, as root (half a minute)."
+	local tar
+	tar=$(mktemp)
+	as_root sh build/images/debian-base.sh >"$tar" || { rm -f "$tar" && return 1; }
+	docker import --change 'CMD ["bash"]' "$tar" "$own_base_image" >/dev/null
+	rm -f "$tar"
 }
 
 # build_workspace_image BINARY
