@@ -1,4 +1,4 @@
-// Package auth finds out who is calling, and keeps browsers from being used against their users.
+// Package auth finds out who is calling (the owner, or in an ML Lab whoever the lab knows), and keeps browsers from being used against their users.
 //
 // It owns the owner's token and its file, the one-time codes of links, the session cookies of the pages, and the guard
 // in front of every handler: host names, origins and security headers. It must not know workspaces beyond the owner's id,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lab-workspace-manager/backend/profile"
@@ -29,6 +31,7 @@ type Loaded struct {
 
 	loader  *loader
 	content content // of the file
+	says    bool    // there is something in it
 }
 
 // Origin says where the value of a key came from: "default", "/path/config.toml:12", "environment WORKSPACE_MAX_CPUS".
@@ -71,7 +74,7 @@ func (o LoadOptions) load(folders Folders, from source) (Loaded, error) {
 	if err := l.settle(); err != nil {
 		return Loaded{}, err
 	}
-	return Loaded{Config: l.config, Folders: folders, File: from.file, loader: l, content: from.content()}, nil
+	return Loaded{Config: l.config, Folders: folders, File: from.file, loader: l, content: from.content(), says: !from.saysNothing()}, nil
 }
 
 // loader is a configuration in the making.
@@ -121,6 +124,8 @@ type source struct {
 	text []byte
 	err  error // why it cannot be used
 }
+
+func (s source) saysNothing() bool { return s.err == nil && len(bytes.TrimSpace(s.text)) == 0 }
 
 // content stands for what was found: two of them are equal where what was found is. The zero value is nothing yet.
 type content struct {
@@ -174,6 +179,7 @@ func wrong(where, key string, value any, allowed string, err error) error {
 
 // settle checks what concerns more than one key, and lets what nobody set follow what somebody did.
 func (l *loader) settle() error {
+	l.settleLab()
 	for _, settle := range []func() error{l.settleLimits, l.settleGroups, l.settleOverrides, l.settleImages, l.settleListeners} {
 		if err := settle(); err != nil {
 			return err
@@ -184,6 +190,31 @@ func (l *loader) settle() error {
 		l.follow(keyDiscover, "switched off by", keyDevices)
 	}
 	return nil
+}
+
+// inLab is the origin of defaults that hold in ML Lab only.
+const inLab = byDefault + " in ML Lab"
+
+// settleLab gives an extension of an ML Lab the defaults of upstream's workspace manager, for all that nobody has set
+// (facts: its config.py at v0.0.24).
+func (l *loader) settleLab() {
+	if l.config.MLLab.Endpoint == "" {
+		return
+	}
+	for key, value := range map[string]string{
+		keyMemory + partDefault: "1000", keyMemory + partMax: "8000", keyMemory + partChoices: "",
+		keyCPUs + partDefault: "1", keyCPUs + partMax: "4", keyCPUs + partChoices: "",
+		keyVolume + partDefault: "5000", keyContainer + partDefault: "5000",
+		keyIdleTimeout + partDefault: "0", keyIdleTimeout + partChoices: "",
+	} {
+		if setting, known := find(l.settings, key); known && !l.isSet(key) && setting.parse(&l.config, value) == nil {
+			l.origins[key] = inLab
+		}
+	}
+	if !slices.ContainsFunc(l.imageOrigins, func(o imageOrigin) bool { return o != nil }) {
+		l.config.Images = []Image{{Name: "Default Minimal Workspace", Image: "mltooling/ml-workspace-minimal", Profile: profile.MLWorkspace.Name}}
+		l.imageOrigins = []imageOrigin{everyKey(inLab)}
+	}
 }
 
 func (l *loader) settleImages() error {

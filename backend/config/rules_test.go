@@ -61,6 +61,8 @@ func TestFile_Values(t *testing.T) {
 	hour := time.Hour
 	for text, want := range map[string]func(*Config){
 		`engine = "docker"`:                              func(c *Config) { c.Engine = EngineDocker },
+		`engine = "mllab"`:                               func(c *Config) { c.Engine = EngineMLLab },
+		`mllab.base_url = "/lab"`:                        func(c *Config) { c.MLLab.BaseURL = "/lab" },
 		`server.listen = ":80"`:                          func(c *Config) { c.Server.Listen = ":80" },
 		`server.listen = "[::1]:0"`:                      func(c *Config) { c.Server.Listen = "[::1]:0" },
 		`server.listen = "localhost:80"`:                 func(c *Config) { c.Server.Listen = "localhost:80" },
@@ -97,10 +99,11 @@ func TestFile_Values(t *testing.T) {
 // TestFile_Wrong lists mistakes with the end of the sentence that they get after the name of the file.
 func TestFile_Wrong(t *testing.T) {
 	for text, sentence := range map[string]string{
-		"engine = \"mllab\"":                          `:1: engine is "mllab"; it comes with a later version; until then it must be "auto" or "docker"`,
-		"engine = \"kubernetes\"":                     `:1: engine is "kubernetes"; it comes with a later version; until then it must be "auto" or "docker"`,
-		"engine = \"podman\"":                         `:1: engine is "podman"; it must be "auto" or "docker"`,
-		"\nengine = 1":                                `:2: engine is 1; it must be "auto" or "docker"`,
+		"engine = \"kubernetes\"":                     `:1: engine is "kubernetes"; it comes with a later version; until then it must be "auto" or "docker" or "mllab"`,
+		"mllab.endpoint = \"ml-lab-backend:8080\"":    `:1: mllab.endpoint is "ml-lab-backend:8080"; it must be the address of an ML Lab's API`,
+		"mllab.base_url = \"lab/\"":                   `:1: mllab.base_url is "lab/"; it must be the path below which browsers reach the lab`,
+		"engine = \"podman\"":                         `:1: engine is "podman"; it must be "auto" or "docker" or "mllab"`,
+		"\nengine = 1":                                `:2: engine is 1; it must be "auto" or "docker" or "mllab"`,
 		"[server]\nlisten = 8080":                     `:2: server.listen is 8080; it must be an address with a port, such as "127.0.0.1:8080" or ":8080"`,
 		"server.listen = \"80\"":                      `:1: server.listen is "80"; it must be an address with a port`,
 		"server.listen = \":70000\"":                  `:1: server.listen is ":70000"; it must be`,

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ type Watcher struct {
 
 	folders Folders
 	known   content
+	says    bool // the configuration in force comes from a file with something in it
 	last    look
 }
 
@@ -35,7 +37,7 @@ type look struct {
 // NewWatcher makes a Watcher for who has loaded a configuration with these options. changed hears of every other content,
 // once: the new configuration, or the error that keeps it from being used. It is called by Run, one call after the other.
 func NewWatcher(options LoadOptions, loaded Loaded, changed func(Loaded, error)) *Watcher {
-	return &Watcher{options: options, changed: changed, demand: make(chan struct{}, 1), folders: loaded.Folders, known: loaded.content}
+	return &Watcher{options: options, changed: changed, demand: make(chan struct{}, 1), folders: loaded.Folders, known: loaded.content, says: loaded.says}
 }
 
 // Reload asks for a look at the file now, as for SIGHUP. changed is called in any case, also with what is known already,
@@ -49,7 +51,7 @@ func (w *Watcher) Reload() {
 
 // Run looks at the file whenever it may have changed, and at least at this interval, until ctx ends. A changed file is read
 // when it has rested for a moment, so that one that is being written, or is missing while an editor renames its successor,
-// is not taken for what was meant.
+// is not taken for what was meant. One that was emptied is a mistake: a full disk leaves such files.
 func (w *Watcher) Run(ctx context.Context, every time.Duration) {
 	hints := make(chan struct{}, 1)
 	var watching sync.WaitGroup
@@ -78,7 +80,7 @@ func (w *Watcher) file() string { return cmp.Or(w.options.File, usualFile(w.fold
 
 const (
 	restFor   = 100 * time.Millisecond // between two looks that must show the same
-	maxRests  = 20                     // for a file that never rests
+	missFor   = 2 * time.Second        // until the usual file is believed to be gone, unless somebody says so
 	clockStep = 2 * time.Second        // of the coarsest file system
 )
 
@@ -87,27 +89,35 @@ func (w *Watcher) read(ctx context.Context, demanded bool) {
 	if !demanded && w.last.stillTrue(file) {
 		return
 	}
-	found := w.look(file, folders)
-	for range maxRests {
-		if found.content() == w.known {
-			break
-		}
+	found, since := w.look(file, folders), time.Now()
+	for found.content() != w.known {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(restFor):
 		}
 		again := w.look(file, folders)
-		if again.content() == found.content() {
+		if again.content() != found.content() {
+			found, since = again, time.Now()
+			continue
+		}
+		if found.file != "" || found.err != nil || demanded || time.Since(since) >= missFor {
 			break
 		}
-		found = again
 	}
 	if found.content() == w.known && !demanded {
 		return
 	}
 	w.known = found.content()
-	w.changed(w.options.load(folders, found))
+	if w.says && found.file != "" && found.saysNothing() {
+		w.changed(Loaded{}, fmt.Errorf("the configuration file %s is empty, which would take back all that was set; if that is meant, write a comment into it", found.file))
+		return
+	}
+	loaded, err := w.options.load(folders, found)
+	if err == nil {
+		w.says = !found.saysNothing()
+	}
+	w.changed(loaded, err)
 }
 
 // look reads the file and remembers what it was like before it was read.

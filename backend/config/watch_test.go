@@ -141,6 +141,38 @@ func TestWatcher_AMomentWithoutContentIsNotMeant(t *testing.T) {
 	w.requireQuiet()
 }
 
+// A full disk leaves an empty file behind an editor: it must not undo every quota.
+func TestWatcher_AnEmptiedFileIsAMistake(t *testing.T) {
+	w := watchNamed(t, cpusMax(2))
+	for _, empty := range []string{"", " \n"} {
+		w.write(empty)
+		require.ErrorContains(t, w.next().err, "config.toml is empty")
+		require.Error(t, w.requireQuiet().err)
+		w.write(cpusMax(2))
+		w.requireMax(2)
+	}
+	w.write("# everything as usual\n")
+	w.requireMax(Default().Policy.Limits.CPUs.Max)
+
+	empty := watchNamed(t, "")
+	empty.write("\n")
+	require.NoError(t, empty.next().err, "it said nothing before")
+}
+
+// The usual file may be missing without a mistake, but not because a slow editor has moved it away for a moment.
+func TestWatcher_TheUsualFileIsMissedForAWhile(t *testing.T) {
+	environ := home(t)
+	folder := filepath.Join(strings.TrimPrefix(environ[0], "XDG_CONFIG_HOME="), "lab-workspace-manager")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	file := filepath.Join(folder, "config.toml")
+	require.NoError(t, os.WriteFile(file, []byte(cpusMax(2)), 0o600))
+	w := watch(t, LoadOptions{Environ: environ}, file)
+	require.NoError(t, os.Remove(file))
+	time.Sleep(4 * restFor) // as long as the editor takes
+	w.write(cpusMax(3))
+	w.requireMax(3)
+}
+
 func TestWatcher_EditorsThatReplaceTheFile(t *testing.T) {
 	w := watchNamed(t, cpusMax(2))
 	for i := 3; i < 6; i++ {

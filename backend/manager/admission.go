@@ -219,8 +219,10 @@ func (m *Manager) settle() {
 			m.redirect(e)
 			continue
 		}
-		e.waits = w
-		m.publish(e)
+		if e.waits != w {
+			e.waits = w
+			m.publish(e)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -49,69 +50,79 @@ func (l *idleLab) idler(timeout time.Duration) workspace.ID {
 }
 
 func TestManager_StopsWhatNobodyUses(t *testing.T) {
-	l := newIdleLab(t)
-	began := time.Now()
-	id := l.idler(2 * time.Second)
-	require.Eventually(t, func() bool { return !l.get(id).Idle.StopsAt.IsZero() }, deadline, time.Millisecond)
-	require.WithinDuration(t, began.Add(2*time.Second), l.get(id).Idle.StopsAt, time.Second)
-	view := l.reach(id, workspace.StatusStopped)
-	require.GreaterOrEqual(t, time.Since(began), 2*time.Second)
-	require.Equal(t, workspace.ReasonIdle, view.ReasonCode)
-	require.Contains(t, view.Reason, "Stopped because nobody has used it for 2 s, its idle timeout.")
-	require.Zero(t, l.get(id).Idle)
-	require.NotZero(t, l.asked.Load(), "it was asked whether it computes")
-	_, err := l.InUse(caller, ada, id)
-	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+	synctest.Test(t, func(t *testing.T) {
+		l := newIdleLab(t)
+		began := time.Now()
+		id := l.idler(2 * time.Second)
+		require.Eventually(t, func() bool { return !l.get(id).Idle.StopsAt.IsZero() }, deadline, time.Millisecond)
+		require.WithinDuration(t, began.Add(2*time.Second), l.get(id).Idle.StopsAt, time.Second)
+		view := l.reach(id, workspace.StatusStopped)
+		require.GreaterOrEqual(t, time.Since(began), 2*time.Second)
+		require.Less(t, time.Since(began), 2200*time.Millisecond, "and not much later")
+		require.Equal(t, workspace.ReasonIdle, view.ReasonCode)
+		require.Contains(t, view.Reason, "Stopped because nobody has used it for 2 s, its idle timeout.")
+		require.Zero(t, l.get(id).Idle)
+		require.NotZero(t, l.asked.Load(), "it was asked whether it computes")
+		_, err := l.InUse(caller, ada, id)
+		require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+	})
 }
 
 func TestManager_WhatComputesOrIsWorkedInGoesOn(t *testing.T) {
-	l := newIdleLab(t)
-	l.busy.Store(true)
-	id := l.idler(3 * time.Second) // the ledger counts in seconds
-	require.Eventually(t, func() bool { return l.get(id).Idle.InUse }, deadline, time.Millisecond)
-	require.Equal(t, "a cell of thesis.ipynb runs", l.get(id).Idle.Reason)
-	time.Sleep(3500 * time.Millisecond) // its timeout and more
-	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
+	synctest.Test(t, func(t *testing.T) {
+		l := newIdleLab(t)
+		l.busy.Store(true)
+		id := l.idler(3 * time.Second) // the ledger counts in seconds
+		require.Eventually(t, func() bool { return l.get(id).Idle.InUse }, deadline, time.Millisecond)
+		require.Equal(t, "a cell of thesis.ipynb runs", l.get(id).Idle.Reason)
+		time.Sleep(3500 * time.Millisecond) // its timeout and more
+		require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 
-	t.Log("the same with somebody who types")
-	l.busy.Store(false)
-	for range 40 {
-		l.ledger.Touch(l.get(id).Record.UID, time.Now())
-		time.Sleep(100 * time.Millisecond)
-	}
-	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
+		t.Log("the same with somebody who types")
+		l.busy.Store(false)
+		for range 40 {
+			l.ledger.Touch(l.get(id).Record.UID, time.Now())
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 
-	t.Log("more time is more time, and bounded")
-	_, err := l.Extend(t.Context(), caller, ada, id, 8*24*time.Hour)
-	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err))
-	_, err = l.Extend(t.Context(), caller, ada, id, time.Hour)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return time.Until(l.get(id).Idle.StopsAt) > 59*time.Minute }, deadline, time.Millisecond)
-	time.Sleep(1500 * time.Millisecond)
-	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
+		t.Log("more time is more time, and bounded")
+		_, err := l.Extend(t.Context(), caller, ada, id, 8*24*time.Hour)
+		require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err))
+		_, err = l.Extend(t.Context(), caller, ada, id, time.Hour)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return time.Until(l.get(id).Idle.StopsAt) > 59*time.Minute }, deadline, time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
+		require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 
-	t.Log("a new timeout counts at once, and never is a timeout, too")
-	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{IdleTimeout: ptr(time.Duration(0))})
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return l.get(id).Idle == workspace.IdleView{} }, deadline, time.Millisecond)
-	_, err = l.Extend(t.Context(), caller, ada, id, time.Hour)
-	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+		t.Log("a new timeout counts at once, and never is a timeout, too")
+		_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{IdleTimeout: ptr(time.Duration(0))})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return l.get(id).Idle == workspace.IdleView{} }, deadline, time.Millisecond)
+		_, err = l.Extend(t.Context(), caller, ada, id, time.Hour)
+		require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+	})
 }
 
 func TestManager_ARestartOfTheManagerGivesEverybodyATimeoutMore(t *testing.T) {
-	l := newIdleLab(t)
-	id := l.idler(2 * time.Second)
-	time.Sleep(1500 * time.Millisecond)
-	l.restart()
-	restarted := time.Now()
-	l.reach(id, workspace.StatusRunning)
-	l.reach(id, workspace.StatusStopped)
-	require.GreaterOrEqual(t, time.Since(restarted), 1900*time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		l := newIdleLab(t)
+		id := l.idler(2 * time.Second)
+		time.Sleep(1500 * time.Millisecond)
+		l.restart()
+		restarted := time.Now()
+		l.reach(id, workspace.StatusRunning)
+		l.reach(id, workspace.StatusStopped)
+		require.GreaterOrEqual(t, time.Since(restarted), 1900*time.Millisecond)
+		require.Less(t, time.Since(restarted), 2200*time.Millisecond)
+	})
 }
 
 func TestManager_AnIDEThatCannotBeAskedDoesNotRunForEver(t *testing.T) {
-	l := newIdleLab(t)
-	l.silent.Store(true)
-	id := l.idler(time.Second)
-	require.Equal(t, workspace.ReasonIdle, l.reach(id, workspace.StatusStopped).ReasonCode)
+	synctest.Test(t, func(t *testing.T) {
+		l := newIdleLab(t)
+		l.silent.Store(true)
+		id := l.idler(time.Second)
+		require.Equal(t, workspace.ReasonIdle, l.reach(id, workspace.StatusStopped).ReasonCode)
+	})
 }

@@ -16,14 +16,18 @@ import (
 // would count as use of it.
 const surelyBooted = time.Minute
 
-// takeKept takes up what the engine keeps of a workspace and what is of it. The caller holds the lock.
-func (m *Manager) takeKept(kept workspace.Kept) *entry {
+// takeKept takes up what the engine keeps of a workspace and what is of it, as it was at a time. The caller holds the lock.
+func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	if !kept.ID.Valid() || !kept.Owner.Valid() {
 		return nil
 	}
 	e, known := m.entries[kept.ID]
 	if !known {
 		return m.adoptKept(kept)
+	}
+	if at.Before(e.stepEnded) { // a step of ours has been quicker than the news
+		m.resync.ring()
+		return e
 	}
 	if e.record.Desired == workspace.DesiredDeleted || e.working {
 		m.observe(e, present(kept.Observed, e))
@@ -98,18 +102,18 @@ func (m *Manager) dropKept(e *entry) {
 	m.remove(e)
 }
 
-// takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began. The
-// caller holds the lock.
-func (m *Manager) takeAllKept(all []workspace.Kept, before uint64) {
+// takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began, at its
+// time. The caller holds the lock.
+func (m *Manager) takeAllKept(all []workspace.Kept, before uint64, at time.Time) {
 	there := make(map[workspace.ID]bool, len(all))
 	for _, kept := range all {
 		there[kept.ID] = true
 		if e, known := m.entries[kept.ID]; !known || e.changed <= before {
-			m.takeKept(kept)
+			m.takeKept(kept, at)
 		}
 	}
 	for id, e := range m.entries {
-		if !there[id] && e.changed <= before {
+		if !there[id] && e.changed <= before && !at.Before(e.stepEnded) {
 			m.dropKept(e)
 		}
 	}
@@ -144,12 +148,17 @@ func (m *Manager) profileOfKept(spec workspace.Spec) string {
 	return profile.MLWorkspace.Name
 }
 
-// present fills in what such an engine cannot say of a container that somebody else has made: it is the one that should be.
+// present fills in what such an engine cannot say of a container that somebody else has made: it is what it was taken to be
+// when it was first seen, and that is the one that should be.
 func present(observed *workspace.Observed, e *entry) *workspace.Observed {
 	if observed == nil || observed.Attempt != 0 {
 		return observed
 	}
 	filled := *observed
+	if known := e.observed; known != nil && known.Handle == observed.Handle {
+		filled.UID, filled.Attempt, filled.Fingerprint = known.UID, known.Attempt, known.Fingerprint
+		return &filled
+	}
 	filled.UID, filled.Attempt, filled.Fingerprint = e.record.UID, e.record.Attempt, e.told
 	return &filled
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,7 @@ type lab struct {
 	t      *testing.T
 	engine *workspacetest.FakeEngine
 	store  *workspacetest.FakeStore
+	keeps  *workspacetest.KeepingEngine // in place of engine; nil = that one
 	stop   func()
 	adjust func(*manager.Settings) // before the manager starts; nil = as they are
 
@@ -69,8 +71,12 @@ func (l *lab) run() {
 	if l.adjust != nil {
 		l.adjust(&settings)
 	}
+	var engine workspace.Engine = l.engine
+	if l.keeps != nil {
+		engine = l.keeps
+	}
 	l.runWith(manager.Options{
-		Engine: l.engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery, Activity: l.ledger, Ask: l.ask,
+		Engine: engine, Store: l.store, Namespace: "labtest", Settings: settings, MeasureEvery: l.measureEvery, Activity: l.ledger, Ask: l.ask,
 		Log: slog.New(slog.NewTextHandler(l.t.Output(), nil)),
 	})
 }
@@ -258,29 +264,31 @@ func TestManager_ARestartGoesOn(t *testing.T) {
 }
 
 func TestManager_TheEngineGoesAndComesBack(t *testing.T) {
-	l := newLab(t)
-	id := l.create("thesis", workspacetest.FakeGoodImage)
-	l.reach(id, workspace.StatusRunning)
-	stopped := l.create("stopped", workspacetest.FakeGoodImage)
-	require.NoError(t, l.Stop(t.Context(), caller, ada, stopped))
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		id := l.create("thesis", workspacetest.FakeGoodImage)
+		l.reach(id, workspace.StatusRunning)
+		stopped := l.create("stopped", workspacetest.FakeGoodImage)
+		require.NoError(t, l.Stop(t.Context(), caller, ada, stopped))
 
-	l.engine.GoAway()
-	away := l.reach(id, workspace.StatusUnknown)
-	require.Contains(t, away.Reason, "does not answer")
-	require.Empty(t, away.Actions, "the list is read-only")
-	route, err := l.Route(id)
-	require.NoError(t, err)
-	require.NotEmpty(t, route.Endpoint, "who works in it is not thrown out")
-	require.Equal(t, workspace.StatusStopped, l.get(stopped).Status)
-	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(l.Stop(t.Context(), caller, ada, id)))
-	name := "new"
-	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name})
-	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
+		l.engine.GoAway()
+		away := l.reach(id, workspace.StatusUnknown)
+		require.Contains(t, away.Reason, "does not answer")
+		require.Empty(t, away.Actions, "the list is read-only")
+		route, err := l.Route(id)
+		require.NoError(t, err)
+		require.NotEmpty(t, route.Endpoint, "who works in it is not thrown out")
+		require.Equal(t, workspace.StatusStopped, l.get(stopped).Status)
+		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(l.Stop(t.Context(), caller, ada, id)))
+		name := "new"
+		_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: &name})
+		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
 
-	t.Log("containers that ended with it are started again")
-	l.engine.ComeBack(true)
-	l.reach(id, workspace.StatusRunning)
-	require.Equal(t, workspace.StatusStopped, l.get(stopped).Status)
+		t.Log("containers that ended with it are started again")
+		l.engine.ComeBack(true)
+		l.reach(id, workspace.StatusRunning)
+		require.Equal(t, workspace.StatusStopped, l.get(stopped).Status)
+	})
 }
 
 func TestManager_UpdatesLiveAndByReplacing(t *testing.T) {
@@ -372,27 +380,29 @@ func TestManager_OneBadWorkspaceStopsNobodyElse(t *testing.T) {
 }
 
 func TestManager_RetriesTheEngineAndThenExplains(t *testing.T) {
-	l := newLab(t)
-	var mu sync.Mutex
-	failures := 0
-	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if step.Kind == workspace.StepStart && failures < 2 {
-			failures++
-			return workspace.Errorf(workspace.CodeInternal, "could not find bridge docker0")
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		var mu sync.Mutex
+		failures := 0
+		l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if step.Kind == workspace.StepStart && failures < 2 {
+				failures++
+				return workspace.Errorf(workspace.CodeInternal, "could not find bridge docker0")
+			}
+			return nil
 		}
-		return nil
-	}
-	l.reach(l.create("flaky", workspacetest.FakeGoodImage), workspace.StatusRunning)
-	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
-		if step.Kind == workspace.StepStart {
-			return workspace.Errorf(workspace.CodeInvalid, "Docker could not start the container: no such device.")
+		l.reach(l.create("flaky", workspacetest.FakeGoodImage), workspace.StatusRunning)
+		l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+			if step.Kind == workspace.StepStart {
+				return workspace.Errorf(workspace.CodeInvalid, "Docker could not start the container: no such device.")
+			}
+			return nil
 		}
-		return nil
-	}
-	failed := l.reach(l.create("hopeless", workspacetest.FakeGoodImage), workspace.StatusFailed)
-	require.Contains(t, failed.Reason, "no such device")
+		failed := l.reach(l.create("hopeless", workspacetest.FakeGoodImage), workspace.StatusFailed)
+		require.Contains(t, failed.Reason, "no such device")
+	})
 }
 
 func TestManager_AFullDiskRefusesChangesAndLosesNothing(t *testing.T) {

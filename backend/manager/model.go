@@ -23,11 +23,13 @@ type entry struct {
 	done     doneSteps // of that start
 	phase    string    // kind of the step that goes on, or PhaseQueued
 	now      *activeStep
-	working  bool          // a worker lives
-	wake     chan struct{} // tells a waiting worker to look again
-	failures int           // of the present step, in a row
-	taken    int           // steps of this start without a rest
-	failing  string        // sentence of the last failure while taking down
+	// stepEnded is when the last step on it ended: what an engine that keeps says of a time before that is too old.
+	stepEnded time.Time
+	working   bool          // a worker lives
+	wake      chan struct{} // tells a waiting worker to look again
+	failures  int           // of the present step, in a row
+	taken     int           // steps of this start without a rest
+	failing   string        // sentence of the last failure while taking down
 
 	waits quota.Waiting // while it waits within the quotas: its place, and why
 	took  takes         // when the queue was last stirred because of it

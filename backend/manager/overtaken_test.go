@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -76,22 +77,24 @@ func TestManager_FewerGPUsCountOnlyOnceTheContainerHasFewer(t *testing.T) {
 }
 
 func TestManager_AContainerThatIsStartedAgainKeepsItsGPUs(t *testing.T) {
-	l := gpuLab(t, 2, nil)
-	a := l.gpu("a", 2)
-	l.reach(a, workspace.StatusRunning)
-	b := l.gpu("b", 1)
-	l.queued(b, 1)
-	_, err := l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{GPUs: ptr[int64](1)})
-	require.NoError(t, err)
-	time.Sleep(50 * time.Millisecond)
-	require.Equal(t, workspace.PhaseQueued, l.get(b).Phase)
-	l.engine.GoAway()
-	l.engine.ComeBack(true)
-	l.reach(a, workspace.StatusUnknown)
-	l.reach(a, workspace.StatusRunning)
-	time.Sleep(300 * time.Millisecond)
-	t.Log(l.get(b).Status)
-	require.Empty(t, l.heldTwice())
+	synctest.Test(t, func(t *testing.T) {
+		l := gpuLab(t, 2, nil)
+		a := l.gpu("a", 2)
+		l.reach(a, workspace.StatusRunning)
+		b := l.gpu("b", 1)
+		l.queued(b, 1)
+		_, err := l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{GPUs: ptr[int64](1)})
+		require.NoError(t, err)
+		time.Sleep(50 * time.Millisecond)
+		require.Equal(t, workspace.PhaseQueued, l.get(b).Phase)
+		l.engine.GoAway()
+		l.engine.ComeBack(true)
+		l.reach(a, workspace.StatusUnknown)
+		l.reach(a, workspace.StatusRunning)
+		time.Sleep(300 * time.Millisecond)
+		t.Log(l.get(b).Status)
+		require.Empty(t, l.heldTwice())
+	})
 }
 
 // A call that is on its way is carried through, whatever is wanted meanwhile.
@@ -155,37 +158,51 @@ func TestManager_AVolumeIsNotLoweredBelowWhatIsInIt(t *testing.T) {
 }
 
 func TestManager_TheGraceBeginsWhenItRuns(t *testing.T) {
-	l := newLabWith(t, func(s *manager.Settings) {
-		s.Policy.User = quota.Sums{Running: 1, OnExceed: quota.Queue}
-		s.FullGrace = 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		l := newLabWith(t, func(s *manager.Settings) {
+			s.Policy.User = quota.Sums{Running: 1, OnExceed: quota.Queue}
+			s.FullGrace = 2 * time.Second
+		})
+		l.stop()
+		l.measureEvery = 40 * time.Millisecond
+		l.run()
+		a := l.have("a", 1000)
+		v := l.reach(a, workspace.StatusRunning)
+		l.engine.SetUsage(workspace.Place{Volume: v.Record.Volume}, 6000<<20)
+		l.reach(a, workspace.StatusStopped)
+		b := l.have("b", 1000)
+		l.reach(b, workspace.StatusRunning)
+		told := false
+		l.engine.Fault = func(ctx context.Context, s workspace.Step) error {
+			if s.Kind == workspace.StepStart && !told { // it is seen to run, and measured, before the call returns
+				told = true
+				_, err := l.engine.Execute(ctx, s, nil)
+				time.Sleep(200 * time.Millisecond)
+				return err
+			}
+			return nil
+		}
+		require.NoError(t, l.Start(t.Context(), caller, ada, a))
+		time.Sleep(2500 * time.Millisecond) // longer than the grace
+		require.NoError(t, l.Stop(t.Context(), caller, ada, b))
+		l.reach(a, workspace.StatusRunning)
+		require.True(t, l.get(a).Record.GraceUntil.After(time.Now()))
 	})
-	l.stop()
-	l.measureEvery = 40 * time.Millisecond
-	l.run()
-	a := l.have("a", 1000)
-	v := l.reach(a, workspace.StatusRunning)
-	l.engine.SetUsage(workspace.Place{Volume: v.Record.Volume}, 6000<<20)
-	l.reach(a, workspace.StatusStopped)
-	b := l.have("b", 1000)
-	l.reach(b, workspace.StatusRunning)
-	require.NoError(t, l.Start(t.Context(), caller, ada, a))
-	time.Sleep(2500 * time.Millisecond) // longer than the grace
-	require.NoError(t, l.Stop(t.Context(), caller, ada, b))
-	l.reach(a, workspace.StatusRunning)
-	require.True(t, l.get(a).Record.GraceUntil.After(time.Now()))
 }
 
 func TestManager_AWorkspaceWithoutAnAddressIsIdleLikeAnother(t *testing.T) {
-	l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore()}
-	l.ledger = &activity.Ledger{}
-	l.ask = func(context.Context, manager.ProbeTarget) ([]activity.Vote, error) { return nil, nil }
-	l.run()
-	to := 2 * time.Second
-	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{IdleTimeout: &to})
-	require.NoError(t, err)
-	l.reach(made.Record.ID, workspace.StatusRunning)
-	l.engine.Disconnect(made.Record.ID)
-	require.Equal(t, workspace.ReasonIdle, l.reach(made.Record.ID, workspace.StatusStopped).ReasonCode)
+	synctest.Test(t, func(t *testing.T) {
+		l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore()}
+		l.ledger = &activity.Ledger{}
+		l.ask = func(context.Context, manager.ProbeTarget) ([]activity.Vote, error) { return nil, nil }
+		l.run()
+		to := 2 * time.Second
+		made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{IdleTimeout: &to})
+		require.NoError(t, err)
+		l.reach(made.Record.ID, workspace.StatusRunning)
+		l.engine.Disconnect(made.Record.ID)
+		require.Equal(t, workspace.ReasonIdle, l.reach(made.Record.ID, workspace.StatusStopped).ReasonCode)
+	})
 }
 
 func TestManager_CallingOffAStartThatWaitsClearsNothing(t *testing.T) {
@@ -212,24 +229,26 @@ func TestManager_CallingOffAStartThatWaitsClearsNothing(t *testing.T) {
 }
 
 func TestManager_WhatHasFailedWaitsNoMore(t *testing.T) {
-	l := newLabWith(t, withUserQuota(quota.Sums{MemoryMB: 4000, OnExceed: quota.Queue}))
-	a := l.have("a", 2000)
-	l.reach(a, workspace.StatusRunning)
-	b := l.have("b", 2000)
-	l.reach(b, workspace.StatusRunning)
-	fail := true
-	l.engine.Fault = func(_ context.Context, s workspace.Step) error {
-		if fail && s.Kind == workspace.StepStop && s.Deployment.DisplayName == "a" {
-			return workspace.Errorf(workspace.CodeInternal, "cannot stop")
+	synctest.Test(t, func(t *testing.T) {
+		l := newLabWith(t, withUserQuota(quota.Sums{MemoryMB: 4000, OnExceed: quota.Queue}))
+		a := l.have("a", 2000)
+		l.reach(a, workspace.StatusRunning)
+		b := l.have("b", 2000)
+		l.reach(b, workspace.StatusRunning)
+		fail := true
+		l.engine.Fault = func(_ context.Context, s workspace.Step) error {
+			if fail && s.Kind == workspace.StepStop && s.Deployment.DisplayName == "a" {
+				return workspace.Errorf(workspace.CodeInternal, "cannot stop")
+			}
+			return nil
 		}
-		return nil
-	}
-	ctx, c := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	_ = l.Stop(ctx, caller, ada, a)
-	c()
-	_, err := l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{MemoryMB: ptr[int64](4000)})
-	require.NoError(t, err)
-	require.NoError(t, l.Start(t.Context(), caller, ada, a))
-	v := l.reach(a, workspace.StatusFailed)
-	require.True(t, v.Record.QueuedAt.IsZero(), "failed, and waits: %v", v.Reason)
+		ctx, c := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_ = l.Stop(ctx, caller, ada, a)
+		c()
+		_, err := l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{MemoryMB: ptr[int64](4000)})
+		require.NoError(t, err)
+		require.NoError(t, l.Start(t.Context(), caller, ada, a))
+		v := l.reach(a, workspace.StatusFailed)
+		require.True(t, v.Record.QueuedAt.IsZero(), "failed, and waits: %v", v.Reason)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -214,34 +215,38 @@ func (r *remaking) Execute(ctx context.Context, step workspace.Step, progress fu
 }
 
 func TestManager_BlamesNobodyWhenAStartMakesTheContainerAnew(t *testing.T) {
-	l := newLab(t)
-	l.stop()
-	engine := &remaking{FakeEngine: l.engine}
-	options := l.Options
-	options.Engine = engine
-	l.runWith(options)
-	id := l.create("x", workspacetest.FakeGoodImage)
-	l.reach(id, workspace.StatusRunning)
-	l.engine.GoAway()
-	l.reach(id, workspace.StatusUnknown)
-	l.engine.ComeBack(true)
-	l.reach(id, workspace.StatusRunning)
-	require.Equal(t, int32(2), engine.remade.Load())
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		l.stop()
+		engine := &remaking{FakeEngine: l.engine}
+		options := l.Options
+		options.Engine = engine
+		l.runWith(options)
+		id := l.create("x", workspacetest.FakeGoodImage)
+		l.reach(id, workspace.StatusRunning)
+		l.engine.GoAway()
+		l.reach(id, workspace.StatusUnknown)
+		l.engine.ComeBack(true)
+		l.reach(id, workspace.StatusRunning)
+		require.Equal(t, int32(2), engine.remade.Load())
+	})
 }
 
 func TestManager_GivesAnEngineTimeThatBreaksOff(t *testing.T) {
-	l := newLab(t)
-	var tries atomic.Int32
-	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
-		if step.Kind == workspace.StepCreate && tries.Add(1) <= 2 {
-			return workspace.Errorf(workspace.CodeUnavailable, "EOF")
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		var tries atomic.Int32
+		l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+			if step.Kind == workspace.StepCreate && tries.Add(1) <= 2 {
+				return workspace.Errorf(workspace.CodeUnavailable, "EOF")
+			}
+			return nil
 		}
-		return nil
-	}
-	began := time.Now()
-	l.reach(l.create("x", workspacetest.FakeGoodImage), workspace.StatusRunning)
-	require.Equal(t, int32(3), tries.Load())
-	require.Greater(t, time.Since(began), time.Second, "each pause is longer than the one before")
+		began := time.Now()
+		l.reach(l.create("x", workspacetest.FakeGoodImage), workspace.StatusRunning)
+		require.Equal(t, int32(3), tries.Load())
+		require.Greater(t, time.Since(began), time.Second, "each pause is longer than the one before")
+	})
 }
 
 // slowStore is a store that hangs at the next write.

@@ -270,7 +270,7 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 	}
 	redirected := ctx.Err() != nil // or the manager ends; either way the failure says nothing
 	e.now.cancel(nil)
-	e.now = nil
+	e.now, e.stepEnded = nil, time.Now()
 	if err == nil {
 		m.succeed(e, step, observed)
 	}

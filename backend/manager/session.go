@@ -101,7 +101,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	m.mu.Lock()
-	before, volumesBefore := m.changes, m.volumeChanges
+	before, volumesBefore, began := m.changes, m.volumeChanges, time.Now()
 	m.mu.Unlock()
 	snapshot, err := m.Options.Engine.Snapshot(ctx)
 	if err != nil {
@@ -123,7 +123,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	}
 	m.synced = true
 	if m.can.Keeps {
-		m.takeAllKept(snapshot.Kept, before)
+		m.takeAllKept(snapshot.Kept, before, began)
 	}
 	if host != nil {
 		m.engine.host = *host // what is judged now must know how large the machine is
@@ -133,8 +133,8 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	var changed []*entry
 	for id, e := range m.entries {
 		known := e.observed
-		if e.changed <= before { // else something newer than this look is known
-			m.observe(e, present(seen[id], e))
+		if !m.can.Keeps && e.changed <= before { // else something newer than this look is known
+			m.observe(e, seen[id])
 		}
 		if !e.working || !sameObservation(known, e.observed) { // a worker that pauses is not woken by what it knows
 			changed = append(changed, e)
@@ -219,7 +219,7 @@ func (m *Manager) apply(change workspace.Change) {
 		return
 	}
 	if change.Kind == workspace.ChangeKept {
-		if e := m.takeKept(*change.Kept); e != nil {
+		if e := m.takeKept(*change.Kept, change.At); e != nil {
 			m.reconsider(e)
 		}
 		return

@@ -41,3 +41,36 @@ func BenchmarkAdmit(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTurn looks at a queue of 2,000 among 10,000 workspaces of 500 users, in which nobody's turn has come.
+func BenchmarkTurn(b *testing.B) {
+	policy := Policy{
+		User: Sums{Running: 5, CPUs: 8, MemoryMB: 16_000, OnExceed: Queue}, Groups: map[string]Group{},
+		Host: HostQuota{ReserveCPUs: 1, ReserveMemoryMB: 2000, CPUOvercommit: 2, MemoryOvercommit: 1},
+	}
+	var claims []Claim
+	for u := range 500 {
+		owner := workspace.Owner(fmt.Sprintf("user%03d", u))
+		name := fmt.Sprint("group", u%5)
+		group := policy.Groups[name]
+		group.Members, group.Quota = append(group.Members, owner), Sums{CPUs: 2000, MemoryMB: 4_500_000}
+		policy.Groups[name] = group
+		for n := range 20 {
+			c := claim(string(owner), fmt.Sprint("w", n), Amounts{})
+			switch {
+			case n < 3:
+				c.Held = gigabytes(2)
+			case n < 7:
+				c = waits(c, u, gigabytes(10))
+			}
+			claims = append(claims, c)
+		}
+	}
+	machine := Capacity{NanoCPUs: 5120e9, MemoryMB: 3_006_000}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, waiting := Open(policy, machine, claims, nil).Turn(); len(waiting) != 2000 {
+			b.Fatal(len(waiting))
+		}
+	}
+}

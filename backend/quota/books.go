@@ -2,6 +2,7 @@ package quota
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -75,6 +76,7 @@ type Books struct {
 	capacity Capacity
 	claims   []Claim
 	owners   map[workspace.Owner]*account
+	groups   map[string]*groupAccount // made when somebody's groups are asked for
 	host     Amounts
 	seats    map[string]int64          // taken, by device
 	queue    []int                     // of claims, in the order of their turn
@@ -87,9 +89,17 @@ type account struct {
 	held    Amounts
 	exists  int64
 	storage int64
-	sums    *Sums // quota, looked up when it is needed
-	groups  []string
-	known   bool // groups are looked up
+	sums    *Sums           // quota, looked up when it is needed
+	groups  []*groupAccount // by name, once Books.groups are made
+}
+
+// groupAccount is what the members of a group have together.
+type groupAccount struct {
+	name    string
+	quota   Sums
+	held    Amounts
+	exists  int64
+	storage int64
 }
 
 // Open makes books. keptMB is what volumes without a workspace may hold, by owner: files that are kept count as storage
@@ -123,8 +133,32 @@ func (b *Books) account(owner workspace.Owner) *account {
 	if a == nil {
 		a = &account{}
 		b.owners[owner] = a
+		if b.groups != nil {
+			for _, name := range b.policy.GroupsOf(owner) {
+				a.groups = append(a.groups, b.groups[name])
+			}
+		}
 	}
 	return a
+}
+
+// addUpGroups makes the accounts of groups. From then on they are kept up with those of their members.
+func (b *Books) addUpGroups() {
+	if b.groups != nil {
+		return
+	}
+	b.groups = make(map[string]*groupAccount, len(b.policy.Groups))
+	for _, name := range slices.Sorted(maps.Keys(b.policy.Groups)) {
+		group := b.policy.Groups[name]
+		sum := &groupAccount{name: name, quota: group.Quota}
+		b.groups[name] = sum
+		for _, member := range group.Members {
+			if a := b.owners[member]; a != nil {
+				a.groups = append(a.groups, sum)
+				sum.held, sum.exists, sum.storage = sum.held.Plus(a.held), sum.exists+a.exists, sum.storage+a.storage
+			}
+		}
+	}
 }
 
 // claimsOf returns the indexes of a user's claims.
@@ -141,9 +175,11 @@ func (b *Books) claimsOf(owner workspace.Owner) []int {
 // take books amounts and GPUs of a user; sign -1 gives them back.
 func (b *Books) take(a *account, amounts Amounts, lease []string, sign int64) {
 	if sign < 0 {
-		a.held, b.host = a.held.minus(amounts), b.host.minus(amounts)
-	} else {
-		a.held, b.host = a.held.Plus(amounts), b.host.Plus(amounts)
+		amounts = Amounts{}.minus(amounts)
+	}
+	a.held, b.host = a.held.Plus(amounts), b.host.Plus(amounts)
+	for _, group := range a.groups {
+		group.held = group.held.Plus(amounts)
 	}
 	for _, device := range lease {
 		b.seats[device] += sign
@@ -156,13 +192,6 @@ func (b *Books) sumsOf(owner workspace.Owner, a *account) Sums {
 		a.sums = &sums
 	}
 	return *a.sums
-}
-
-func (b *Books) groupsOf(owner workspace.Owner, a *account) []string {
-	if !a.known {
-		a.groups, a.known = b.policy.GroupsOf(owner), true
-	}
-	return a.groups
 }
 
 // shares is how many may hold one device at once.
@@ -226,6 +255,7 @@ type Line struct {
 // computeLines are the bounds that a running workspace of the owner meets, in the order in which they are told. They are
 // good until the next call.
 func (b *Books) computeLines(owner workspace.Owner) []Line {
+	b.addUpGroups()
 	a := b.account(owner)
 	lines := b.lines[:0]
 	add := func(at scope, sums Sums, held Amounts) {
@@ -237,15 +267,8 @@ func (b *Books) computeLines(owner workspace.Owner) []Line {
 		)
 	}
 	add(scope{kind: ScopeUser, owner: owner}, b.sumsOf(owner, a), a.held)
-	for _, name := range b.groupsOf(owner, a) {
-		group := b.policy.Groups[name]
-		held := Amounts{}
-		for _, member := range group.Members {
-			if m := b.owners[member]; m != nil {
-				held = held.Plus(m.held)
-			}
-		}
-		add(scope{kind: ScopeGroup, group: name}, group.Quota, held)
+	for _, group := range a.groups {
+		add(scope{kind: ScopeGroup, group: group.name}, group.quota, group.held)
 	}
 	host, at := b.policy.Host, scope{kind: ScopeHost}
 	b.lines = append(lines,
@@ -257,6 +280,7 @@ func (b *Books) computeLines(owner workspace.Owner) []Line {
 
 // storageLines are the bounds that an existing workspace of the owner meets.
 func (b *Books) storageLines(owner workspace.Owner) []Line {
+	b.addUpGroups()
 	a := b.account(owner)
 	sums := b.sumsOf(owner, a)
 	at := scope{kind: ScopeUser, owner: owner}
@@ -264,18 +288,11 @@ func (b *Books) storageLines(owner workspace.Owner) []Line {
 		{ScopeUser, "", ResourceWorkspaces, bound(sums.Workspaces), a.exists, Refuse, at},
 		{ScopeUser, "", ResourceStorage, bound(sums.StorageMB), a.storage, Refuse, at},
 	}
-	for _, name := range b.groupsOf(owner, a) {
-		group := b.policy.Groups[name]
-		at := scope{kind: ScopeGroup, group: name}
-		exists, storage := int64(0), int64(0)
-		for _, member := range group.Members {
-			if m := b.owners[member]; m != nil {
-				exists, storage = exists+m.exists, storage+m.storage
-			}
-		}
+	for _, group := range a.groups {
+		at := scope{kind: ScopeGroup, group: group.name}
 		lines = append(lines,
-			Line{ScopeGroup, name, ResourceWorkspaces, bound(group.Quota.Workspaces), exists, Refuse, at},
-			Line{ScopeGroup, name, ResourceStorage, bound(group.Quota.StorageMB), storage, Refuse, at})
+			Line{ScopeGroup, group.name, ResourceWorkspaces, bound(group.quota.Workspaces), group.exists, Refuse, at},
+			Line{ScopeGroup, group.name, ResourceStorage, bound(group.quota.StorageMB), group.storage, Refuse, at})
 	}
 	return lines
 }

@@ -166,16 +166,17 @@ func (b *Books) advise(c *Claim, short []shortage) string {
 	if at := slices.IndexFunc(candidates, func(x candidate) bool { return enough(x.frees) }); at >= 0 {
 		advice = append(advice, fmt.Sprintf("Stop %q%s", candidates[at].name, main.frees(candidates[at].frees)))
 	} else {
-		var names []string
-		freed := Amounts{}
-		for _, x := range slices.Backward(candidates) {
-			if len(names) == mostAdvised || enough(freed) {
-				break
-			}
-			freed = freed.Plus(x.frees)
-			names = append(names, fmt.Sprintf("%q", x.name))
+		largest, freed := 0, Amounts{}
+		for largest < min(mostAdvised, len(candidates)) && !enough(freed) {
+			largest++
+			freed = freed.Plus(candidates[len(candidates)-largest].frees)
 		}
-		if len(names) > 1 && enough(freed) {
+		if largest > 1 && enough(freed) {
+			var names []string
+			for _, x := range candidates[len(candidates)-largest:] {
+				names = append(names, fmt.Sprintf("%q", x.name))
+			}
+			slices.Reverse(names) // what frees most comes first
 			advice = append(advice, fmt.Sprintf("Stop %s and %s%s", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], main.frees(freed)))
 		}
 	}

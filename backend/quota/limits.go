@@ -107,73 +107,102 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-// bounded is one limit as it applies to a spec.
-type bounded struct {
+// rule is one limit, as it applies to a spec. Rules are made once: what they hold specs to comes with every question, which
+// is asked of every workspace that is shown.
+type rule struct {
 	field string // path of the input
-	name  string // as people say it
 	same  func(a, b *workspace.Spec) bool
-	check func(spec *workspace.Spec) error
-	clamp func(spec *workspace.Spec)
+	check func(l *Limits, spec *workspace.Spec) error
+	// meet lowers what is more than allowed, and reports whether it was.
+	meet func(l *Limits, spec *workspace.Spec) bool
 }
 
-func limit[T Amount](field, what string, least T, r Range[T], format func(T) string, in func(*workspace.Spec) *T) bounded {
-	return bounded{
-		field: field, name: what,
+func limit[T Amount](field, what string, least T, of func(*Limits) Range[T], format func(T) string, in func(*workspace.Spec) *T) rule {
+	return rule{
+		field: field,
 		same:  func(a, b *workspace.Spec) bool { return *in(a) == *in(b) },
-		check: func(spec *workspace.Spec) error { return checkRange(field, what, *in(spec), least, r, format) },
-		clamp: func(spec *workspace.Spec) {
-			if value := in(spec); r.Max > 0 && *value > r.Max {
-				*value = r.Max
+		check: func(l *Limits, spec *workspace.Spec) error {
+			return checkRange(field, what, *in(spec), least, of(l), format)
+		},
+		meet: func(l *Limits, spec *workspace.Spec) bool {
+			value, most := in(spec), of(l).Max
+			if most == 0 || *value <= most {
+				return false
 			}
+			*value = most
+			return true
 		},
 	}
 }
 
-// all lists the limits in the order in which they are told.
-func (l Limits) all() []bounded {
-	shm := l.ShmMB
-	shm.Choices = append(slices.Clone(shm.Choices), zeroIfAny(shm.Choices)...) // to ask for none is always right
-	gpus := limit("compute.gpus", "GPUs", 0, l.GPUs, formatCount, func(s *workspace.Spec) *int64 { return &s.Compute.GPUs })
-	if l.GPUs.Max == 0 {
-		gpus.check = func(spec *workspace.Spec) error {
-			if spec.Compute.GPUs != 0 {
-				return workspace.Invalid("compute.gpus", "There is no GPU to have here: none are given out.")
-			}
-			return nil
-		}
-		gpus.clamp = func(spec *workspace.Spec) { spec.Compute.GPUs = 0 }
-	}
-	idle := limit("idle_timeout", "of idle time", 0, l.IdleTimeout, formatDuration, func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
-	if check, clamp := idle.check, idle.clamp; l.boundsIdle() {
-		idle.check = func(spec *workspace.Spec) error {
-			if spec.IdleTimeout == 0 {
-				return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", formatDuration(l.IdleTimeout.Max))
-			}
-			return check(spec)
-		}
-		idle.clamp = func(spec *workspace.Spec) {
-			if clamp(spec); spec.IdleTimeout == 0 {
-				spec.IdleTimeout = l.IdleTimeout.Max
-			}
-		}
-	}
-	return []bounded{
-		limit("compute.cpus", "CPUs", MinCPUs, l.CPUs, formatCPUs, func(s *workspace.Spec) *float64 { return &s.Compute.CPUs }),
-		limit("compute.memory", "of memory", MinMemoryMB, l.MemoryMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Compute.MemoryMB }),
-		limit("compute.shm", "of shared memory", 0, shm, FormatMB, func(s *workspace.Spec) *int64 { return &s.AskedShmMB }),
-		limit("compute.processes", "processes", MinProcesses, l.Processes, formatCount, func(s *workspace.Spec) *int64 { return &s.Compute.Processes }),
-		gpus,
-		limit("storage.volume_size", "of files", 1, l.VolumeMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Storage.VolumeMB }),
-		limit("storage.container_size", "of container", 1, l.ContainerMB, FormatMB, func(s *workspace.Spec) *int64 { return &s.Storage.ContainerMB }),
-		idle,
-	}
+// rules are the limits in the order in which they are told.
+var rules = []rule{
+	limit("compute.cpus", "CPUs", MinCPUs, func(l *Limits) Range[float64] { return l.CPUs }, formatCPUs,
+		func(s *workspace.Spec) *float64 { return &s.Compute.CPUs }),
+	limit("compute.memory", "of memory", MinMemoryMB, func(l *Limits) Range[int64] { return l.MemoryMB }, FormatMB,
+		func(s *workspace.Spec) *int64 { return &s.Compute.MemoryMB }),
+	limit("compute.shm", "of shared memory", 0, (*Limits).askableShm, FormatMB,
+		func(s *workspace.Spec) *int64 { return &s.AskedShmMB }),
+	limit("compute.processes", "processes", MinProcesses, func(l *Limits) Range[int64] { return l.Processes }, formatCount,
+		func(s *workspace.Spec) *int64 { return &s.Compute.Processes }),
+	limitGPUs(),
+	limit("storage.volume_size", "of files", 1, func(l *Limits) Range[int64] { return l.VolumeMB }, FormatMB,
+		func(s *workspace.Spec) *int64 { return &s.Storage.VolumeMB }),
+	limit("storage.container_size", "of container", 1, func(l *Limits) Range[int64] { return l.ContainerMB }, FormatMB,
+		func(s *workspace.Spec) *int64 { return &s.Storage.ContainerMB }),
+	limitIdleTime(),
 }
 
-func zeroIfAny[T Amount](choices []T) []T {
-	if len(choices) == 0 {
-		return nil
+// askableShm is what may be asked for of shared memory: to ask for none is always right.
+func (l *Limits) askableShm() Range[int64] {
+	shm := l.ShmMB
+	if len(shm.Choices) > 0 {
+		shm.Choices = append(slices.Clone(shm.Choices), 0)
 	}
-	return make([]T, 1)
+	return shm
+}
+
+// limitGPUs is like the others but for a maximum of zero, which means none.
+func limitGPUs() rule {
+	gpus := limit("compute.gpus", "GPUs", 0, func(l *Limits) Range[int64] { return l.GPUs }, formatCount,
+		func(s *workspace.Spec) *int64 { return &s.Compute.GPUs })
+	check, meet := gpus.check, gpus.meet
+	gpus.check = func(l *Limits, spec *workspace.Spec) error {
+		if l.GPUs.Max == 0 && spec.Compute.GPUs != 0 {
+			return workspace.Invalid("compute.gpus", "There is no GPU to have here: none are given out.")
+		}
+		return check(l, spec)
+	}
+	gpus.meet = func(l *Limits, spec *workspace.Spec) bool {
+		if l.GPUs.Max > 0 {
+			return meet(l, spec)
+		}
+		had := spec.Compute.GPUs != 0
+		spec.Compute.GPUs = 0
+		return had
+	}
+	return gpus
+}
+
+// limitIdleTime is like the others but for zero, which means never, and is too long where there is a maximum.
+func limitIdleTime() rule {
+	idle := limit("idle_timeout", "of idle time", 0, func(l *Limits) Range[time.Duration] { return l.IdleTimeout }, formatDuration,
+		func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
+	check, meet := idle.check, idle.meet
+	idle.check = func(l *Limits, spec *workspace.Spec) error {
+		if spec.IdleTimeout == 0 && l.boundsIdle() {
+			return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", formatDuration(l.IdleTimeout.Max))
+		}
+		return check(l, spec)
+	}
+	idle.meet = func(l *Limits, spec *workspace.Spec) bool {
+		if spec.IdleTimeout == 0 && l.boundsIdle() {
+			spec.IdleTimeout = l.IdleTimeout.Max
+			return true
+		}
+		return meet(l, spec)
+	}
+	return idle
 }
 
 // boundsIdle reports whether "never" is too long an idle timeout.
@@ -185,11 +214,11 @@ func (l Limits) boundsIdle() bool {
 // what is allowed. before is the spec in force (nil at creation): values that do not change are not checked again, so
 // that a lowered limit never makes an existing workspace impossible to change.
 func (l Limits) Check(spec workspace.Spec, before *workspace.Spec) error {
-	for _, one := range l.all() {
+	for _, one := range rules {
 		if before != nil && one.same(before, &spec) {
 			continue
 		}
-		if err := one.check(&spec); err != nil {
+		if err := one.check(&l, &spec); err != nil {
 			return err
 		}
 	}
@@ -202,28 +231,21 @@ func (l Limits) Check(spec workspace.Spec, before *workspace.Spec) error {
 
 // Above lists the fields of a spec that are more than is allowed now, because a limit was lowered after it was made.
 func (l Limits) Above(spec workspace.Spec) (fields []string) {
-	for _, one := range l.all() {
-		if lowered := spec; !one.met(&lowered) {
+	for _, one := range rules {
+		if one.meet(&l, &spec) {
 			fields = append(fields, one.field)
 		}
 	}
 	return fields
 }
 
-// met lowers what is more than allowed, and reports whether nothing was.
-func (b bounded) met(spec *workspace.Spec) bool {
-	before := *spec
-	b.clamp(spec)
-	return b.same(&before, spec)
-}
-
 // Meet lowers what is more than is allowed now, and says what became of it; "" when nothing was.
 func (l Limits) Meet(spec workspace.Spec) (met workspace.Spec, told string) {
 	var changes []string
 	met = spec
-	for _, one := range l.all() {
+	for _, one := range rules {
 		before := met
-		if !one.met(&met) {
+		if one.meet(&l, &met) {
 			changes = append(changes, fmt.Sprintf("%s instead of %s", describe(one.field, &met), describe(one.field, &before)))
 		}
 	}

@@ -23,6 +23,9 @@ func (p Policy) GroupsOf(user workspace.Owner) []string {
 // one do not fit). They come in the order in which they apply, so the last one that says something wins: users say more
 // than groups, groups more than profiles, and of two that say as much the later one in the file wins.
 func (p Policy) Fitting(user workspace.Owner, profile string) []int {
+	if len(p.Overrides) == 0 {
+		return nil
+	}
 	groups := p.GroupsOf(user)
 	var fitting []int
 	for i, o := range p.Overrides {

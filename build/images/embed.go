@@ -36,8 +36,11 @@ const (
 	HostCertificates = "host-ca.crt"
 )
 
-//go:embed all:workspace-minimal all:workspace-vscode
+//go:embed all:workspace-minimal all:workspace-vscode all:shared
 var contexts embed.FS
+
+// shared is the folder of what every image needs. It lies below each context.
+const shared = "shared"
 
 // BaseScript is a POSIX shell script that writes LocalBase as a tar archive to its
 // standard output and its progress to standard error. It needs root and debootstrap,
@@ -55,15 +58,22 @@ func Names() []string {
 	}
 	var names []string
 	for _, entry := range entries {
-		names = append(names, entry.Name())
+		if entry.Name() != shared {
+			names = append(names, entry.Name())
+		}
 	}
 	return names
 }
 
-// Context returns the build context of an image. All but HostCertificates is in it.
+// Context returns the build context of an image, with what all of them share. All but HostCertificates is in it.
 func Context(name string) (fs.FS, error) {
 	if !slices.Contains(Names(), name) {
 		return nil, fmt.Errorf("there is no image %q to build, only %s", name, strings.Join(Names(), ", "))
 	}
-	return fs.Sub(contexts, name)
+	own, err := fs.Sub(contexts, name)
+	if err != nil {
+		return nil, err
+	}
+	common, err := fs.Sub(contexts, shared)
+	return layers{own, common}, err
 }

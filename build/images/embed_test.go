@@ -1,10 +1,12 @@
 package images
 
 import (
+	"errors"
 	"io/fs"
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func TestEveryContextCanBeBuilt(t *testing.T) {
@@ -42,15 +44,28 @@ func TestImagesShareTheirSystem(t *testing.T) {
 	}
 }
 
-// Contexts stand alone, so what two images need is in both, and one must not change without the other.
-func TestImagesShareTheirPrograms(t *testing.T) {
-	for _, file := range []string{
-		"usr/local/lib/lab-workspace/cgroup.py", "usr/local/lib/lab-workspace/threads.py",
-		"etc/profile.d/lab-workspace.sh", "etc/pip.conf",
-	} {
-		if fileOf(t, Minimal, "files/"+file) != fileOf(t, VSCode, "files/"+file) {
-			t.Errorf("%s differs between %s and %s", file, Minimal, VSCode)
+func TestContextsHoldWhatTheyShare(t *testing.T) {
+	for _, name := range Names() {
+		context, err := Context(name)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if err := fstest.TestFS(context, "Dockerfile", "files/etc/pip.conf", "files/usr/local/lib/lab-workspace/cgroup.py", "files/usr/local/lib/lab-workspace/serve.py"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLayersTheFirstOneWins(t *testing.T) {
+	both := layers{fstest.MapFS{"d/a": {Data: []byte("own")}}, fstest.MapFS{"d/a": {Data: []byte("shared")}, "d/b": {Data: []byte("shared")}}}
+	if err := fstest.TestFS(both, "d/a", "d/b"); err != nil {
+		t.Error(err)
+	}
+	if text, err := fs.ReadFile(both, "d/a"); string(text) != "own" || err != nil {
+		t.Errorf("d/a is %q, %v", text, err)
+	}
+	if _, err := fs.ReadDir(both, "e"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder that is in none of them: %v", err)
 	}
 }
 
@@ -84,7 +99,7 @@ func fileOf(t *testing.T, name, file string) string {
 }
 
 func TestContextOfAnUnknownImage(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "workspace-minimal/..", "nothing"} {
+	for _, name := range []string{"", ".", "..", "workspace-minimal/..", "shared", "nothing"} {
 		if _, err := Context(name); err == nil {
 			t.Errorf("Context(%q) succeeded", name)
 		}

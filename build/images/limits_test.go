@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-const ownPrograms = "workspace-minimal/files/usr/local/lib/lab-workspace"
+const ownPrograms = "shared/files/usr/local/lib/lab-workspace"
 
 func TestLimitsAreThoseOfTheContainer(t *testing.T) {
 	for name, c := range map[string]struct {

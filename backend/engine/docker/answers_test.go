@@ -16,10 +16,22 @@ func TestCounts_AWorkingIDEAndNothingElse(t *testing.T) {
 	for status, want := range map[int]struct{ known, unknown bool }{
 		http.StatusOK: {true, true}, http.StatusFound: {true, true}, http.StatusUnauthorized: {true, true}, http.StatusForbidden: {true, true},
 		http.StatusNotFound: {false, true}, http.StatusMethodNotAllowed: {false, true}, http.StatusInternalServerError: {false, true},
-		http.StatusBadGateway: {false, false}, http.StatusServiceUnavailable: {false, false}, http.StatusGatewayTimeout: {false, false},
+		noAnswer: {false, false}, http.StatusBadGateway: {false, false}, http.StatusServiceUnavailable: {false, false}, http.StatusGatewayTimeout: {false, false},
 	} {
 		require.Equal(t, want.known, counts(status, false), "%d", status)
 		require.Equal(t, want.unknown, counts(status, true), "%d", status)
+	}
+}
+
+func TestAskPause_ShortForWhatBootsQuicklyAndNeverHarassing(t *testing.T) {
+	for booting, want := range map[time.Duration]struct{ silent, answering time.Duration }{
+		0:                      {5 * time.Millisecond, 25 * time.Millisecond},
+		640 * time.Millisecond: {10 * time.Millisecond, 25 * time.Millisecond},
+		10 * time.Second:       {25 * time.Millisecond, 25 * time.Millisecond},
+		2 * time.Minute:        {250 * time.Millisecond, 250 * time.Millisecond},
+	} {
+		require.Equal(t, want.silent, askPause(booting, false), "%s", booting)
+		require.Equal(t, want.answering, askPause(booting, true), "%s", booting)
 	}
 }
 

@@ -77,6 +77,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	networks  map[workspace.Owner]ownerNetwork // known to exist
+	joining   map[workspace.Owner]int          // containers that are being made for their network
 	looks     map[string]look                  // what the last look at each container found
 	forgotten map[string]struct{}              // containers that have changed since the last look began
 	kills     map[string]kill                  // newest kill request per container
@@ -118,6 +119,7 @@ func New(options Options) (*Engine, error) {
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},
+		joining:      map[workspace.Owner]int{},
 		looks:        map[string]look{},
 		forgotten:    map[string]struct{}{},
 		kills:        map[string]kill{},

@@ -94,7 +94,7 @@ func TestEngine_KeepsTheContract(t *testing.T) {
 		out, err := exec.Command("docker", args...).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 	}
-	workspacetest.TestEngine(t, func(t *testing.T) workspacetest.EngineUnderTest {
+	workspacetest.TestEngine(t, workspace.AllButKeeping, func(t *testing.T) workspacetest.EngineUnderTest {
 		engine := newTestEngine(t)
 		return workspacetest.EngineUnderTest{
 			Engine: engine, Namespace: engine.namespace, MountPath: "/workspace",

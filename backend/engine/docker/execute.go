@@ -125,6 +125,7 @@ func (e *Engine) create(ctx context.Context, d workspace.Deployment) (*workspace
 }
 
 func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*workspace.Observed, error) {
+	defer e.join(d.Owner)()
 	owned, err := e.networkFor(ctx, d.Owner)
 	if err != nil {
 		return nil, err

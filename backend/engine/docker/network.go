@@ -110,12 +110,40 @@ func (e *Engine) forgetNetwork(owner workspace.Owner) {
 	delete(e.networks, owner)
 }
 
-// releaseNetwork removes the owner's network when no container of the owner is left. A container that is being made for
-// it at this very moment finds it gone when it starts, and is made again.
+// join notes that a container is being made for the owner's network, until the returned function is called: Docker lists it
+// only when it is there.
+func (e *Engine) join(owner workspace.Owner) (made func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.joining[owner]++
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.joining[owner]--; e.joining[owner] == 0 {
+			delete(e.joining, owner)
+		}
+	}
+}
+
+// leaveUnlessJoined forgets the owner's network, so that who comes later looks for it anew, unless a container is being made
+// for it.
+func (e *Engine) leaveUnlessJoined(owner workspace.Owner) (left bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.joining[owner] > 0 {
+		return false
+	}
+	delete(e.networks, owner)
+	return true
+}
+
+// releaseNetwork removes the owner's network when no container of the owner is left and none is being made.
 func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) error {
 	e.making.Lock()
 	defer e.making.Unlock()
-	e.forgetNetwork(owner)
+	if !e.leaveUnlessJoined(owner) {
+		return nil
+	}
 	left, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ownedBy(owner)})
 	if err != nil {
 		return e.translate(err, "list the owner's containers")

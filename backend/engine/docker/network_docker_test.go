@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -80,6 +81,42 @@ func TestRelease_TakesTheNetworkWithTheLastContainer(t *testing.T) {
 		do(workspace.StepRelease, second)
 		require.Zero(t, networks())
 	}
+}
+
+// A container that is being made for the network is in no list yet.
+func TestRelease_LeavesTheNetworkToOneThatIsBeingMade(t *testing.T) {
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	removed := false
+	e := badEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch path := r.URL.Path; {
+		case r.Method == http.MethodDelete:
+			removed = true
+		case strings.HasSuffix(path, "/networks"):
+			_, _ = io.WriteString(w, `[{"Id":"n"}]`)
+		case strings.HasSuffix(path, "/containers/create"):
+			close(asked)
+			<-goOn
+			_, _ = io.WriteString(w, `{"Id":"c"}`)
+		case strings.HasSuffix(path, "/containers/json"):
+			_, _ = io.WriteString(w, `[]`)
+		default:
+			_, _ = io.WriteString(w, `{}`)
+		}
+	})
+	made := make(chan error)
+	go func() {
+		_, err := e.Execute(t.Context(), workspace.Step{Kind: workspace.StepCreate, Deployment: thesis}, func(workspace.Progress) {})
+		made <- err
+	}()
+	<-asked
+	err, early := e.releaseNetwork(t.Context(), thesis.Owner), removed
+	close(goOn)
+	require.NoError(t, err)
+	require.False(t, early)
+	require.NoError(t, <-made)
+	require.NoError(t, e.releaseNetwork(t.Context(), thesis.Owner))
+	require.True(t, removed, "the container is gone again")
 }
 
 func TestNetworkFor_MendsTwoOfOneName(t *testing.T) {

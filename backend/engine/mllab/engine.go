@@ -304,7 +304,7 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 			h = &held{owner: who}
 			e.services[id] = h
 		}
-		e.note(id, h, service, !known)
+		e.note(id, h, service, !known, began)
 	}
 	for id, h := range e.services {
 		if h.owner == who && !there[id] && e.isNewer(id, began) {
@@ -320,7 +320,7 @@ func (e *Engine) isNewer(id workspace.ID, began time.Time) bool {
 }
 
 // note takes up what the lab says of a service, and tells it if it is news. The caller holds the lock.
-func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew bool) {
+func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew bool, at time.Time) {
 	before, was := h.service, h.observed
 	h.service = service
 	// A container that is about to be started is there for the manager before it is for the lab.
@@ -330,7 +330,7 @@ func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew b
 	h.observed = h.observe(id)
 	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
 		kept := e.keptOf(h)
-		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: time.Now()})
+		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: at})
 	}
 }
 

@@ -2,6 +2,7 @@ package workspacetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type EngineUnderTest struct {
 	Engine    workspace.Engine
 	Namespace string
+	Owner     workspace.Owner // "" = any that the suite likes
 	MountPath string
 
 	Good    string // answers
@@ -33,33 +35,47 @@ type EngineUnderTest struct {
 // engineDeadline bounds every wait of the suite.
 const engineDeadline = 60 * time.Second
 
-// TestEngine holds an engine to the contract of workspace.Engine. open makes a fresh one for each test and cleans up.
-func TestEngine(t *testing.T, open func(t *testing.T) EngineUnderTest) {
+// TestEngine holds an engine to the contract of workspace.Engine, but for what it says it cannot do. open makes a fresh one
+// for each test and cleans up.
+func TestEngine(t *testing.T, can workspace.Capabilities, open func(t *testing.T) EngineUnderTest) {
 	for _, c := range []struct {
-		name string
-		test func(s *engineSuite, t *testing.T)
+		name  string
+		needs bool
+		test  func(s *engineSuite, t *testing.T)
 	}{
-		{"BringsUpAndTakesDown", (*engineSuite).bringsUpAndTakesDown},
-		{"EveryStepCanBeRepeated", (*engineSuite).everyStepCanBeRepeated},
-		{"NeverMountsAKeptVolumeUnasked", (*engineSuite).neverMountsAKeptVolumeUnasked},
-		{"ReportsWhatHappens", (*engineSuite).reportsWhatHappens},
-		{"SaysHowItEnded", (*engineSuite).saysHowItEnded},
-		{"ErrorsHaveCodes", (*engineSuite).errorsHaveCodes},
-		{"KnowsItsImages", (*engineSuite).knowsItsImages},
-		{"MeasuresPlaces", (*engineSuite).measuresPlaces},
-		{"TellsWhatIsUsed", (*engineSuite).tellsWhatIsUsed},
-		{"AStepCanBeCalledOff", (*engineSuite).aStepCanBeCalledOff},
-		{"ManyAtOnce", (*engineSuite).manyAtOnce},
-		{"InstancesDoNotSeeEachOther", (*engineSuite).instancesDoNotSeeEachOther},
+		{"BringsUpAndTakesDown", true, (*engineSuite).bringsUpAndTakesDown},
+		{"EveryStepCanBeRepeated", true, (*engineSuite).everyStepCanBeRepeated},
+		{"NeverMountsAKeptVolumeUnasked", !can.Keeps, (*engineSuite).neverMountsAKeptVolumeUnasked},
+		{"ReportsWhatHappens", true, (*engineSuite).reportsWhatHappens},
+		{"KeepsWhatItIsTold", can.Keeps, (*engineSuite).keepsWhatItIsTold},
+		{"SaysHowItEnded", !can.Keeps, (*engineSuite).saysHowItEnded}, // others may start it again and again
+		{"ErrorsHaveCodes", true, (*engineSuite).errorsHaveCodes},
+		{"KnowsItsImages", can.Pulls, (*engineSuite).knowsItsImages},
+		{"MeasuresPlaces", can.Measures, (*engineSuite).measuresPlaces},
+		{"TellsWhatIsUsed", can.Stats, (*engineSuite).tellsWhatIsUsed},
+		{"AStepCanBeCalledOff", true, (*engineSuite).aStepCanBeCalledOff},
+		{"ManyAtOnce", true, (*engineSuite).manyAtOnce},
+		{"InstancesDoNotSeeEachOther", !can.Keeps, (*engineSuite).instancesDoNotSeeEachOther},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(&engineSuite{EngineUnderTest: open(t)}, t) })
+		if !c.needs {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			s := &engineSuite{EngineUnderTest: open(t)}
+			s.can = s.Engine.Capabilities()
+			require.Equal(t, can, s.can)
+			c.test(s, t)
+		})
 	}
 }
 
-type engineSuite struct{ EngineUnderTest }
+type engineSuite struct {
+	EngineUnderTest
+	can workspace.Capabilities
+}
 
 func (s *engineSuite) deployment(n int, image string) workspace.Deployment {
-	owner := workspace.Owner("ada0")
+	owner := cmp.Or(s.Owner, "ada0")
 	id := workspace.ID(fmt.Sprintf("%s-p-%s-s-ws-suite%d", s.Namespace, owner, n))
 	return workspace.Deployment{
 		ID: id, UID: fmt.Sprintf("uid-%d", n), Owner: owner, DisplayName: fmt.Sprintf("suite %d – ü", n), Attempt: 1, Fingerprint: "f1",
@@ -121,16 +137,24 @@ func (s *engineSuite) find(t *testing.T, id workspace.ID) *workspace.Observed {
 func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	host, err := s.Engine.Host(t.Context())
 	require.NoError(t, err)
-	require.Positive(t, host.CPUs)
-	require.Positive(t, host.MemoryMB)
+	if s.can.Keeps {
+		require.Equal(t, s.Namespace, host.Namespace)
+	} else {
+		require.Positive(t, host.CPUs)
+		require.Positive(t, host.MemoryMB)
+	}
 	require.True(t, host.Enforces.Tried, "there are images to try with")
 
 	d := s.deployment(1, s.Good)
 	observed := s.bringUp(t, d)
 	require.Equal(t, workspace.ContainerRunning, observed.State)
 	require.NotEmpty(t, observed.Endpoint)
-	require.NotEmpty(t, observed.Secret)
-	require.Equal(t, d.Compute, observed.Compute)
+	if s.can.Locks {
+		require.NotEmpty(t, observed.Secret)
+	}
+	if s.can.Resizes {
+		require.Equal(t, d.Compute, observed.Compute)
+	}
 	s.do(t, workspace.StepAnswers, d)
 
 	seen := s.find(t, d.ID)
@@ -146,12 +170,14 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	require.Equal(t, d.Volume, seen.Volume)
 	require.Equal(t, []any{d.UID, d.Attempt, d.Fingerprint, d.Owner, d.Image}, []any{seen.UID, seen.Attempt, seen.Fingerprint, seen.Owner, seen.Image})
 
-	d.Compute.CPUs, d.Compute.MemoryMB = 0.25, 400
-	resized := s.do(t, workspace.StepResize, d)
-	require.Equal(t, int64(400), resized.Compute.MemoryMB)
-	require.InDelta(t, 0.25, resized.Compute.CPUs, 1e-9)
-	require.Equal(t, observed.Handle, resized.Handle, "limits change without a new container")
-	require.True(t, observed.StartedAt.Equal(resized.StartedAt))
+	if s.can.Resizes {
+		d.Compute.CPUs, d.Compute.MemoryMB = 0.25, 400
+		resized := s.do(t, workspace.StepResize, d)
+		require.Equal(t, int64(400), resized.Compute.MemoryMB)
+		require.InDelta(t, 0.25, resized.Compute.CPUs, 1e-9)
+		require.Equal(t, observed.Handle, resized.Handle, "limits change without a new container")
+		require.True(t, observed.StartedAt.Equal(resized.StartedAt))
+	}
 
 	var log bytes.Buffer
 	require.NoError(t, s.Engine.Logs(t.Context(), d.ID, 100, false, &log))
@@ -331,24 +357,88 @@ func (s *engineSuite) reportsWhatHappens(t *testing.T) {
 	seen := s.watch(t)
 	d := s.deployment(4, s.Good)
 	s.bringUp(t, d)
-	inState := func(state workspace.ContainerState) func() bool {
-		return func() bool {
-			return seen.has(func(c workspace.Change) bool {
-				return c.Kind == workspace.ChangeObserved && c.ID == d.ID && c.Observed.State == state
-			})
+	eventually := func(match func(workspace.Change) bool) {
+		t.Helper()
+		require.Eventually(t, func() bool { return seen.has(match) }, engineDeadline, 10*time.Millisecond)
+	}
+	inState := func(state workspace.ContainerState) func(workspace.Change) bool {
+		return func(c workspace.Change) bool {
+			observed := c.Observed
+			if c.Kind == workspace.ChangeKept {
+				observed = c.Kept.Observed
+			}
+			return c.ID == d.ID && observed != nil && observed.State == state
 		}
 	}
-	require.Eventually(t, inState(workspace.ContainerRunning), engineDeadline, 10*time.Millisecond)
-	require.Eventually(t, func() bool {
-		return seen.has(func(c workspace.Change) bool { return c.Kind == workspace.ChangeVolumes })
-	}, engineDeadline, 10*time.Millisecond)
+	gone := func(c workspace.Change) bool { return c.Kind == workspace.ChangeGone && c.ID == d.ID }
+	if s.can.Keeps { // what a step of ours does, it answers itself
+		gone = func(c workspace.Change) bool { return c.Kind == workspace.ChangeKept && c.ID == d.ID && c.Kept.Stopped }
+	} else {
+		eventually(inState(workspace.ContainerRunning))
+		eventually(func(c workspace.Change) bool { return c.Kind == workspace.ChangeVolumes })
+	}
 	s.EndByHand(d.ID)
-	require.Eventually(t, inState(workspace.ContainerExited), engineDeadline, 10*time.Millisecond)
+	eventually(inState(workspace.ContainerExited))
 	s.RemoveByHand(d.ID)
-	require.Eventually(t, func() bool {
-		return seen.has(func(c workspace.Change) bool { return c.Kind == workspace.ChangeGone && c.ID == d.ID })
-	}, engineDeadline, 10*time.Millisecond)
+	eventually(gone)
 	s.do(t, workspace.StepRemoveStorage, d)
+}
+
+// keepsWhatItIsTold is about engines that keep what should be.
+func (s *engineSuite) keepsWhatItIsTold(t *testing.T) {
+	d := s.deployment(30, s.Good)
+	d.DisplayName, d.IdleTimeout, d.ClearOnStop = "suite 30 – ü", 90*time.Minute, true
+	kept := func() *workspace.Kept {
+		t.Helper()
+		snapshot, err := s.Engine.Snapshot(t.Context())
+		require.NoError(t, err)
+		for _, kept := range snapshot.Kept {
+			if kept.ID == d.ID {
+				return &kept
+			}
+		}
+		return nil
+	}
+	require.Nil(t, kept())
+	s.do(t, workspace.StepStorage, d)
+	told := kept()
+	require.NotNil(t, told)
+	require.True(t, told.Stopped, "it is written down, and does not run")
+	require.Nil(t, told.Observed)
+	require.False(t, told.CreatedAt.IsZero())
+	require.Equal(t, []any{d.Owner, d.DisplayName, d.Image, d.Volume}, []any{told.Owner, told.Spec.DisplayName, told.Spec.Image, told.Volume})
+	require.Equal(t, []any{d.Compute.CPUs, d.Compute.MemoryMB, d.Storage, d.IdleTimeout, true},
+		[]any{told.Spec.Compute.CPUs, told.Spec.Compute.MemoryMB, told.Spec.Storage, told.Spec.IdleTimeout, told.Spec.ClearVolumeOnStop})
+
+	t.Log("what does not run changes without running")
+	d.Compute.MemoryMB, d.IdleTimeout, d.ClearOnStop = 400, 0, false
+	require.Nil(t, s.do(t, workspace.StepStorage, d))
+	require.Equal(t, []any{int64(400), time.Duration(0), false}, []any{kept().Spec.Compute.MemoryMB, kept().Spec.IdleTimeout, kept().Spec.ClearVolumeOnStop})
+
+	t.Log("what runs is started anew where it is")
+	first := s.do(t, workspace.StepCreate, d)
+	require.Equal(t, workspace.ContainerCreated, first.State)
+	first = s.do(t, workspace.StepStart, d)
+	require.False(t, kept().Stopped)
+	d.Compute.MemoryMB, d.Fingerprint = 500, "f2"
+	second := s.do(t, workspace.StepStorage, d)
+	require.NotNil(t, second)
+	require.NotEqual(t, first.Handle, second.Handle)
+	require.Equal(t, []any{workspace.ContainerRunning, "f2"}, []any{second.State, second.Fingerprint})
+	require.Equal(t, int64(500), kept().Spec.Compute.MemoryMB)
+	again := s.do(t, workspace.StepStorage, d)
+	require.Equal(t, second.Handle, again.Handle, "what is told twice changes nothing")
+
+	t.Log("without its files it can be deleted as it runs")
+	s.do(t, workspace.StepRelease, d)
+	require.Nil(t, kept())
+	require.Nil(t, s.find(t, d.ID))
+
+	t.Log("what was deleted with its files begins without them")
+	s.do(t, workspace.StepStorage, d)
+	s.do(t, workspace.StepRemoveStorage, d)
+	require.Nil(t, kept())
+	s.do(t, workspace.StepRelease, d)
 }
 
 func (s *engineSuite) saysHowItEnded(t *testing.T) {
@@ -375,9 +465,17 @@ func (s *engineSuite) saysHowItEnded(t *testing.T) {
 
 func (s *engineSuite) errorsHaveCodes(t *testing.T) {
 	d := s.deployment(7, s.Missing)
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStart, d)))
+	if !s.can.Pulls {
+		s.do(t, workspace.StepStorage, d)
+		s.do(t, workspace.StepCreate, d)
+		require.Error(t, s.try(t, workspace.StepStart, d))
+		s.do(t, workspace.StepRemove, d)
+		s.do(t, workspace.StepRelease, d)
+		return
+	}
 	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepImage, d)))
 	require.Equal(t, workspace.CodeImageMissing, workspace.CodeOf(s.try(t, workspace.StepCreate, d)))
-	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStart, d)))
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.Logs(t.Context(), d.ID, 1, false, &bytes.Buffer{})))
 }
 

@@ -1,0 +1,187 @@
+package manager_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/quota"
+	"lab-workspace-manager/backend/workspace"
+	"lab-workspace-manager/backend/workspace/workspacetest"
+)
+
+// newKeepingLab is a lab on an engine that keeps what should be.
+func newKeepingLab(t *testing.T, adjust func(*manager.Settings)) *lab {
+	keeps := workspacetest.NewKeepingEngine()
+	l := &lab{t: t, engine: keeps.FakeEngine, keeps: keeps, store: workspacetest.NewFakeStore(), adjust: adjust}
+	l.run()
+	return l
+}
+
+// forget ends the manager and starts one that knows nothing.
+func (l *lab) forget() {
+	l.t.Helper()
+	l.stop()
+	l.store = workspacetest.NewFakeStore()
+	l.keeps.ForgetMarks()
+	l.run()
+}
+
+func (l *lab) handle(id workspace.ID) string {
+	for _, observed := range l.engine.Running() {
+		if observed.ID == id {
+			return observed.Handle
+		}
+	}
+	return ""
+}
+
+func (l *lab) eventually(id workspace.ID, what string, holds func(*workspace.Workspace) bool) *workspace.Workspace {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool { return holds(l.get(id)) }, deadline, time.Millisecond, "%s: %+v", what, l.get(id))
+	return l.get(id)
+}
+
+func TestKept_AManagerThatKnowsNothingFindsEverythingAgain(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	running := l.create("thesis", workspacetest.FakeGoodImage)
+	require.Equal(t, workspace.ID("keeps-p-ada0-s-ws-thesis"), running, "ids are ML Lab's")
+	l.reach(running, workspace.StatusRunning)
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("日本"), Image: ptr(workspacetest.FakeGoodImage), CPUs: ptr(2.0), MemoryMB: ptr(int64(3000)), Stopped: true})
+	require.NoError(t, err)
+	stopped := made.Record.ID
+	l.eventually(stopped, "what never ran is kept, too", func(*workspace.Workspace) bool { s, _ := l.keeps.Snapshot(t.Context()); return len(s.Kept) == 2 })
+	handle := l.handle(running)
+	l.forget()
+
+	require.Equal(t, workspace.StatusRunning, l.reach(running, workspace.StatusRunning).Status)
+	require.Equal(t, handle, l.handle(running), "nothing was started anew")
+	found := l.reach(stopped, workspace.StatusStopped).Record.Spec
+	require.Equal(t, []any{"日本", 2.0, int64(3000)}, []any{found.DisplayName, found.Compute.CPUs, found.Compute.MemoryMB})
+	require.NoError(t, l.Start(t.Context(), caller, ada, stopped))
+	l.reach(stopped, workspace.StatusRunning)
+}
+
+func TestKept_AChangeStartsAnewWhereItIs(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	handle := l.handle(id)
+	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr(int64(3000))})
+	require.NoError(t, err)
+	l.eventually(id, "it runs again", func(w *workspace.Workspace) bool {
+		return w.Status == workspace.StatusRunning && l.handle(id) != handle
+	})
+	require.NotContains(t, l.engine.Steps(), workspace.StepStop, "an end would clear the files of who wants that")
+
+	handle = l.handle(id)
+	require.NoError(t, l.Restart(t.Context(), caller, ada, id))
+	l.eventually(id, "it runs again", func(w *workspace.Workspace) bool {
+		return w.Status == workspace.StatusRunning && l.handle(id) != handle
+	})
+
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{DisplayName: ptr("paper")})
+	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err), "ML Lab renames nothing")
+
+	require.NoError(t, l.Stop(t.Context(), caller, ada, id))
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr(int64(4000)), IdleTimeout: ptr(time.Hour)})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		s, _ := l.keeps.Snapshot(t.Context())
+		return s.Kept[0].Spec.Compute.MemoryMB == 4000 && s.Kept[0].Spec.IdleTimeout == time.Hour
+	}, deadline, time.Millisecond, "what does not run is changed where it is kept")
+	require.Equal(t, workspace.StatusStopped, l.get(id).Status)
+}
+
+func TestKept_WhatOthersDoThereCounts(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+
+	t.Log("stopped by somebody else it is stopped, with the reason, and not failed")
+	l.keeps.RemoveByHand(id)
+	stopped := l.reach(id, workspace.StatusStopped)
+	require.Equal(t, "It was stopped there.", stopped.Reason)
+
+	t.Log("started by somebody else it runs")
+	l.keeps.StartAnewByHand(id)
+	l.reach(id, workspace.StatusRunning)
+	require.NoError(t, l.Stop(t.Context(), caller, ada, id))
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	l.reach(id, workspace.StatusRunning)
+
+	t.Log("changed by somebody else it is as they say, and nothing of ours is done to it")
+	steps := len(l.engine.Steps())
+	l.keeps.ChangeByHand(id, func(d *workspace.Deployment) { d.Compute.MemoryMB = 5000 })
+	l.eventually(id, "the change is seen", func(w *workspace.Workspace) bool {
+		return w.Record.Spec.Compute.MemoryMB == 5000 && w.Status == workspace.StatusRunning
+	})
+	require.NotContains(t, l.engine.Steps()[steps:], workspace.StepCreate)
+
+	t.Log("ended by itself it has failed, and can be started again")
+	l.keeps.EndByHand(id, "")
+	l.reach(id, workspace.StatusFailed)
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	l.reach(id, workspace.StatusRunning)
+
+	t.Log("made by somebody else it is there")
+	other := workspace.ID("keeps-p-ada0-s-ws-other")
+	l.keeps.ChangeByHand(other, func(d *workspace.Deployment) {
+		d.Owner, d.DisplayName, d.Image, d.Volume = ada, "other", workspacetest.FakeGoodImage, "other-vol"
+		d.Compute.CPUs, d.Compute.MemoryMB = 1, 1000
+	})
+	require.Eventually(t, func() bool { _, err := l.Get(caller, ada, other); return err == nil }, deadline, time.Millisecond)
+	require.NoError(t, l.Start(t.Context(), caller, ada, other))
+	l.reach(other, workspace.StatusRunning)
+
+	t.Log("deleted by somebody else it is gone")
+	l.keeps.DropByHand(other)
+	require.Eventually(t, func() bool {
+		_, err := l.Get(caller, ada, other)
+		return workspace.CodeOf(err) == workspace.CodeNotFound
+	}, deadline, time.Millisecond)
+	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
+}
+
+func TestKept_WhatIsDeletedIsDeletedThere(t *testing.T) {
+	for _, files := range []bool{false, true} {
+		for _, runs := range []bool{false, true} {
+			l := newKeepingLab(t, nil)
+			id := l.create("thesis", workspacetest.FakeGoodImage)
+			l.reach(id, workspace.StatusRunning)
+			if !runs {
+				require.NoError(t, l.Stop(t.Context(), caller, ada, id))
+			}
+			require.NoError(t, l.Delete(t.Context(), caller, ada, id, files))
+			snapshot, err := l.keeps.Snapshot(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, snapshot.Kept)
+			require.Empty(t, l.engine.Running())
+		}
+	}
+}
+
+func TestKept_AStartThatWaitsIsKept(t *testing.T) {
+	l := newKeepingLab(t, func(s *manager.Settings) {
+		s.Policy.User = quota.Sums{Running: 1, OnExceed: quota.Queue}
+	})
+	first := l.create("first", workspacetest.FakeGoodImage)
+	l.reach(first, workspace.StatusRunning)
+	second := l.create("second", workspacetest.FakeGoodImage)
+	l.eventually(second, "it waits", func(w *workspace.Workspace) bool { return w.Position == 1 })
+	require.Eventually(t, func() bool { s, _ := l.keeps.Snapshot(t.Context()); return len(s.Kept) == 2 }, deadline, time.Millisecond)
+	require.NoError(t, l.Stop(t.Context(), caller, ada, first))
+	l.reach(second, workspace.StatusRunning)
+}
+
+func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeMissingImage)
+	require.NotEmpty(t, l.reach(id, workspace.StatusFailed).Reason)
+	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{Image: ptr(workspacetest.FakeGoodImage)})
+	require.NoError(t, err)
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	l.reach(id, workspace.StatusRunning)
+}
