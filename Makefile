@@ -1,10 +1,10 @@
 # The two commands are `make run` and `make test`; what they do is in build/scripts.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build build-headless image lab lab-down bench lint clean
+.PHONY: help run test build build-headless image workspace-image lab lab-down bench lint clean
 
 help: ## shows this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## installs and starts what is missing, then opens the window or serves (ARGS="--config FILE")
 	@build/scripts/run.sh $(ARGS)
@@ -18,8 +18,11 @@ build: ## the program with its window: build/bin/lab-workspace-manager
 build-headless: ## the same without window, one static file: build/bin/lab-workspace-manager-headless
 	@build/scripts/build.sh headless
 
-image: ## the default workspace image, in Docker
+image: ## this program as an extension of ML Lab: the image lab-workspace-manager
 	@build/scripts/image.sh
+
+workspace-image: ## the default workspace image, in Docker
+	@build/scripts/workspace-image.sh
 
 lab: ## a real ML Lab in Docker to try things with, on port 30010
 	@build/scripts/lab.sh up

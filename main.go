@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +12,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/wailsapp/wails/v2/pkg/options/assetserver"
+	"golang.org/x/term"
 
 	"lab-workspace-manager/backend/api"
 	"lab-workspace-manager/backend/config"
@@ -36,11 +39,13 @@ type commandLine struct {
 
 	Config string `help:"Configuration file; by default config.toml in the configuration folder, if it is there." placeholder:"FILE" type:"path"`
 
-	Run     struct{}       `cmd:"" default:"1" hidden:""` // opens the window, or serves
-	Images  imagesCommand  `cmd:"" help:"Workspace images."`
-	Token   tokenCommand   `cmd:"" help:"The owner's token."`
-	OpenAPI openapiCommand `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run         struct{}        `cmd:"" default:"1" hidden:""` // opens the window, or serves
+	Images      imagesCommand   `cmd:"" help:"Workspace images."`
+	Token       tokenCommand    `cmd:"" help:"The owner's token."`
+	Register    registerCommand `cmd:"" help:"Install this program into an ML Lab, as an extension that all its users see."`
+	Healthcheck struct{}        `cmd:"" hidden:""` // for the image, which has no other program
+	OpenAPI     openapiCommand  `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API."`
+	Version     versionCommand  `cmd:"" help:"Print the version."`
 }
 
 type imagesCommand struct {
@@ -53,6 +58,17 @@ type imagesCommand struct {
 type tokenCommand struct {
 	Show   struct{} `cmd:"" help:"Print the token."`
 	Rotate struct{} `cmd:"" help:"Replace the token; every session ends."`
+}
+
+type registerCommand struct {
+	Lab    string            `required:"" help:"Address at which the lab is opened: http://localhost:30010." placeholder:"URL"`
+	Token  string            `env:"LAB_TOKEN" help:"Token of an administrator of the lab; without one you are asked for name and password." placeholder:"TOKEN"`
+	Image  string            `default:"lab-workspace-manager:latest" help:"Image of this program, as the lab's Docker knows it."`
+	Name   string            `default:"Workspaces" help:"What the lab's menu calls it."`
+	Param  map[string]string `help:"Variables of the extension, each NAME=VALUE: its limits, for example WORKSPACE_MAX_MEMORY_MB=8000." placeholder:"NAME=VALUE" mapsep:"none"`
+	Memory int64             `default:"100" help:"Memory of the extension, in MB." placeholder:"MB"`
+	CPUs   float64           `name:"cpus" default:"1" help:"Processors of the extension." placeholder:"N"`
+	DryRun bool              `help:"Say what would be done, and do nothing."`
 }
 
 type (
@@ -108,6 +124,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
+	if command.Command() == "register" {
+		return register(ctx, cli.Register, stdout)
+	}
 	if cli.User != "" && !cli.PrintConfig {
 		return errors.New("--user goes with --print-config only")
 	}
@@ -122,6 +141,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch command.Command() {
 	case "images build <name>", "images build":
 		return server.BuildImage(ctx, loaded, cli.Images.Build.Name, cli.Images.Build.Force, stdout)
+	case "healthcheck":
+		return server.CheckHealth(ctx, loaded)
 	case "token show":
 		return server.ShowToken(loaded, stdout)
 	case "token rotate":
@@ -138,6 +159,58 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("this program was built without a window. Run it with --serve and open the link it prints, or build it with `make build`")
 	}
 	return desktop(ctx, from, loaded, nil, cli.WindowTest, stderr)
+}
+
+// register makes this program an extension of a lab, on behalf of who sits at the terminal.
+func register(ctx context.Context, command registerCommand, stdout io.Writer) error {
+	registration := server.Registration{
+		Lab: command.Lab, Token: strings.TrimSpace(command.Token), Image: command.Image, Name: command.Name,
+		Parameters: command.Param, MemoryMB: command.Memory, CPUs: command.CPUs, DryRun: command.DryRun,
+	}
+	if terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+		defer func() { _ = terminal.Close() }() // nothing is left to lose
+		registration.Login = func() (user, password string, err error) { return askLogin(ctx, terminal, "ML Lab") }
+	}
+	return server.Register(ctx, registration, stdout)
+}
+
+// askLogin asks for a name and a password, which is not shown, until ctx ends.
+func askLogin(ctx context.Context, terminal *os.File, of string) (user, password string, err error) {
+	descriptor := int(terminal.Fd())
+	before, err := term.GetState(descriptor)
+	if err != nil {
+		return "", "", fmt.Errorf("use the terminal: %w", err)
+	}
+	type answer struct {
+		user, password string
+		err            error
+	}
+	answers := make(chan answer, 1)
+	go func() { // nothing but the end of the program ends a read of a terminal
+		user, password, err := readLogin(terminal, of)
+		answers <- answer{user, password, err}
+	}()
+	select {
+	case given := <-answers:
+		return given.user, given.password, given.err
+	case <-ctx.Done():
+		_ = term.Restore(descriptor, before) // it shows again what is typed
+		return "", "", ctx.Err()
+	}
+}
+
+func readLogin(terminal *os.File, of string) (user, password string, err error) {
+	_, _ = fmt.Fprintf(terminal, "User of %s: ", of)
+	if user, err = bufio.NewReader(terminal).ReadString('\n'); err != nil {
+		return "", "", fmt.Errorf("read the name: %w", err)
+	}
+	_, _ = fmt.Fprint(terminal, "Password: ")
+	secret, err := term.ReadPassword(int(terminal.Fd()))
+	_, _ = fmt.Fprintln(terminal)
+	if err != nil {
+		return "", "", fmt.Errorf("read the password: %w", err)
+	}
+	return strings.TrimSpace(user), string(secret), nil
 }
 
 func opensWindow(command string, cli commandLine) bool {

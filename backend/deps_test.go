@@ -100,6 +100,7 @@ var onlyIn = map[string][]string{
 	"github.com/fsnotify/":         {"backend/filewatch"},
 	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
+	"golang.org/x/term":            {""},
 	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 

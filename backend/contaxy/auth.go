@@ -45,6 +45,9 @@ func (c *Client) UserToken(ctx context.Context, token, user string) (string, err
 	return made, err
 }
 
+// StateUninitialized is the state of a lab that nobody can log in to yet.
+const StateUninitialized = "uninitialized"
+
 // Info is what a lab says of itself to everybody.
 type Info struct {
 	Version   string `json:"version"`

@@ -2,7 +2,10 @@ package contaxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,10 +56,16 @@ func (c *Client) Root() string { return strings.TrimSuffix(c.endpoint, "/api") }
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// ErrNoLab is in the chain of errors that mean that no lab is there, or that its front cannot reach it.
+var ErrNoLab = errors.New("contaxy: no lab answers")
+
+func noLab(err error) error { return fmt.Errorf("%w: %w", ErrNoLab, err) }
+
 // problem is how contaxy says what went wrong; front ends before it answer with a page.
 type problem struct {
 	Message     string `json:"message"`
 	Explanation string `json:"explanation"`
+	OAuth       string `json:"error"` // a word of OAuth 2, where a login is refused
 }
 
 // call makes one request on behalf of who holds the token, and reads the answer into answer unless that is nil.
@@ -65,14 +74,18 @@ type problem struct {
 // refusals with their sentence as CodeUnauthenticated, CodeForbidden, CodeNotFound, CodeConflict, CodeInvalid (400 and
 // 422), and CodeInternal for what the lab itself calls an internal error.
 func (c *Client) call(ctx context.Context, token, method, path string, query url.Values, body, answer any) error {
-	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("contaxy: encode a request: %w", err)
-		}
-		content = bytes.NewReader(encoded)
+	if body == nil {
+		return c.send(ctx, token, method, path, query, "", nil, answer)
 	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("contaxy: encode a request: %w", err)
+	}
+	return c.send(ctx, token, method, path, query, "application/json", bytes.NewReader(encoded), answer)
+}
+
+// send is call with a body of any type; contentType says which, "" without body.
+func (c *Client) send(ctx context.Context, token, method, path string, query url.Values, contentType string, content io.Reader, answer any) error {
 	address := c.endpoint + path
 	if len(query) > 0 {
 		address += "?" + query.Encode()
@@ -81,8 +94,8 @@ func (c *Client) call(ctx context.Context, token, method, path string, query url
 	if err != nil {
 		return fmt.Errorf("contaxy: %w", err)
 	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -95,6 +108,12 @@ func (c *Client) call(ctx context.Context, token, method, path string, query url
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return c.unreachable(ctx, err)
+	}
+	if elsewhere, err := response.Location(); err == nil && response.StatusCode < http.StatusBadRequest {
+		return &workspace.Error{
+			Code: workspace.CodeUnavailable, Message: fmt.Sprintf("What answers at %s sends us on to %s://%s%s.", c.endpoint, elsewhere.Scheme, elsewhere.Host, elsewhere.Path),
+			Hint: "If the lab is there, its address must be that of its API there.", Err: fmt.Errorf("status %d", response.StatusCode),
+		}
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return c.refusal(response.StatusCode, text)
@@ -113,30 +132,58 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if problem := untrusted(c.endpoint, err); problem != nil {
+		return problem
+	}
 	var failure net.Error
 	sentence := "ML Lab does not answer at " + c.endpoint + "."
 	if errors.As(err, &failure) && failure.Timeout() {
 		sentence = "ML Lab does not answer in time at " + c.endpoint + "."
 	}
-	return &workspace.Error{Code: workspace.CodeUnavailable, Message: sentence, Hint: "Workspaces go on; this page does too, as soon as the lab is back.", Err: err}
+	return &workspace.Error{Code: workspace.CodeUnavailable, Message: sentence, Hint: "Workspaces go on; this page does too, as soon as the lab is back.", Err: noLab(err)}
+}
+
+// untrusted says that somebody answers who cannot be trusted, or does not speak TLS; nil for other errors.
+func untrusted(endpoint string, err error) error {
+	problem := &workspace.Error{Code: workspace.CodeUnavailable, Err: err}
+	if plain, found := errors.AsType[tls.RecordHeaderError](err); found {
+		problem.Message, problem.Hint = "What answers at "+endpoint+" does not speak TLS.", "Write http:// in place of https://, if the way to it is one that you trust."
+		if strings.HasPrefix(string(plain.RecordHeader[:]), "HTTP") {
+			return problem
+		}
+		problem.Hint = "Check the port."
+		return problem
+	}
+	if unverified, found := errors.AsType[*tls.CertificateVerificationError](err); found {
+		problem.Message = "The certificate of what answers at " + endpoint + " is not trusted: " + unverified.Err.Error() + "."
+		problem.Hint = "Put the certificate of who has signed it into the bundle of this machine, or name a file with it in SSL_CERT_FILE."
+		if _, found := errors.AsType[x509.HostnameError](err); found {
+			problem.Hint = "Use the name that the certificate was made for."
+		}
+		return problem
+	}
+	return nil
 }
 
 func nonsense(endpoint string, err error) error {
+	if err == nil {
+		err = errors.New("something is missing in the answer")
+	}
 	return &workspace.Error{
 		Code: workspace.CodeUnavailable, Message: "What answers at " + endpoint + " does not speak like an ML Lab.",
-		Hint: "CONTAXY_API_ENDPOINT must be the address of the lab's API, as in http://ml-lab-backend:8080/api.", Err: err,
+		Hint: "CONTAXY_API_ENDPOINT must be the address of the lab's API, as in http://ml-lab-backend:8080/api.", Err: noLab(err),
 	}
 }
 
 // refusal reads an error of the lab, or of what stands before it.
 func (c *Client) refusal(status int, text []byte) error {
 	var said problem
-	if err := json.Unmarshal(text, &said); err != nil || said.Message == "" {
+	if err := json.Unmarshal(text, &said); err != nil || (said.Message == "" && said.OAuth == "") {
 		switch status {
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return &workspace.Error{
 				Code: workspace.CodeUnavailable, Message: "ML Lab is not up: what stands before it answers " + fmt.Sprint(status) + ".",
-				Hint: "Workspaces go on; this page does too, as soon as the lab is back.", Err: fmt.Errorf("status %d", status),
+				Hint: "Workspaces go on; this page does too, as soon as the lab is back.", Err: noLab(fmt.Errorf("status %d", status)),
 			}
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError:
 		default:
@@ -156,7 +203,7 @@ func (c *Client) refusal(status int, text []byte) error {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		code = workspace.CodeInvalid
 	}
-	sentence := said.Message
+	sentence := cmp.Or(said.Message, strings.ReplaceAll(said.OAuth, "_", " "))
 	switch {
 	case sentence == "" && code == workspace.CodeInternal:
 		sentence = "ML Lab has failed inside; its own log says why."

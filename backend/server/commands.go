@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"lab-workspace-manager/backend/auth"
 	"lab-workspace-manager/backend/config"
@@ -94,4 +97,35 @@ func RotateToken(loaded config.Loaded, w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "The token in %s is new. A manager that runs takes it up within a second or two and ends the sessions of the old one.\n", loaded.Folders.TokenFile())
 	return err
+}
+
+// healthTimeout is what an orchestrator would wait, too.
+const healthTimeout = 2 * time.Second
+
+// CheckHealth asks the server that runs beside it with the same configuration whether it serves. It is for containers of
+// images that have no other program to ask with.
+func CheckHealth(ctx context.Context, loaded config.Loaded) error {
+	host, port, err := net.SplitHostPort(loaded.Config.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthy", nil)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("nothing answers at %s: %s", net.JoinHostPort(host, port), plainCause(err))
+	}
+	_ = response.Body.Close() // its content is of no interest
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the server at %s answers %d", net.JoinHostPort(host, port), response.StatusCode)
+	}
+	return nil
 }

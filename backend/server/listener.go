@@ -69,7 +69,7 @@ func listenError(address, what string, err error) error {
 // plainCause is the last part of a network error: "permission denied".
 func plainCause(err error) string {
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:]
+	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
 }
 
 func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {

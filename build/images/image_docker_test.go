@@ -228,6 +228,6 @@ func needsImage(t *testing.T, image string) {
 		t.Skip("needs a Docker engine: LAB_TEST_DOCKER=1")
 	}
 	if err := exec.Command("docker", "image", "inspect", image).Run(); err != nil {
-		t.Fatalf("%s is not here; `make image` builds it", image)
+		t.Fatalf("%s is not here; `make workspace-image` builds it", image)
 	}
 }

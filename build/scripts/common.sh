@@ -16,6 +16,8 @@ project=$PWD
 window_binary=$project/build/bin/lab-workspace-manager
 headless_binary=$project/build/bin/lab-workspace-manager-headless
 workspace_image=lab-workspace-minimal:latest
+# This program, as ML Lab runs it.
+extension_image=lab-workspace-manager:latest
 # What images are built upon: where a registry answers, and where none does.
 public_base_image=debian:bookworm-slim
 own_base_image=lab-workspace-base:bookworm
@@ -231,6 +233,37 @@ make_base_image() {
 build_workspace_image() {
 	ensure_base_image
 	"$1" images build workspace-minimal
+}
+
+# The authorities that the extension trusts: those of a file that LAB_CA_FILE names, else those that Debian
+# calls public. Not the host's own bundle: what a company has added there is nobody else's to trust.
+print_authorities() {
+	if [ -n "${LAB_CA_FILE:-}" ]; then
+		cat "$LAB_CA_FILE"
+	else
+		cat /usr/share/ca-certificates/mozilla/*.crt 2>/dev/null || true
+	fi
+}
+
+# build_extension_image BINARY [TAG]: the binary must be for Linux, and static.
+build_extension_image() {
+	local context
+	context=$(mktemp -d)
+	mkdir -p "$context"/root/etc/ssl/certs "$context"/root/tmp "$context"/data
+	cp build/container/Dockerfile "$context"
+	cp "$1" "$context/root/lab-workspace-manager"
+	print_authorities >"$context/root/etc/ssl/certs/ca-certificates.crt"
+	chmod -R u=rwX,go=rX "$context/root"
+	chmod 1777 "$context/root/tmp"
+	chmod 700 "$context/data"
+	# The classic builder: Debian's Docker has no other.
+	if ! DOCKER_BUILDKIT=0 docker build --quiet --build-arg VERSION="$(program_version)" \
+		--build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
+		--tag "${2:-$extension_image}" "$context" >"$context/log" 2>&1; then
+		cat "$context/log" >&2
+		fail "The extension image could not be built, see above."
+	fi
+	rm -rf "$context"
 }
 
 # ---- building -------------------------------------------------------------------
