@@ -23,10 +23,10 @@ type Storage struct {
 
 	VolumeUsed       *int64     `json:"volume_used" doc:"MB, as last measured; null when it is not known."`
 	VolumeAt         *time.Time `json:"volume_measured_at"`
-	VolumeActs       string     `json:"volume_acts" enum:"enforced,watched" doc:"Who holds the limit of this very volume."`
+	VolumeActs       string     `json:"volume_acts" enum:"enforced,watched,engine" doc:"Who holds the limit of this very volume."`
 	ContainerUsed    *int64     `json:"container_used" doc:"MB, as last measured; null when it is not known."`
 	ContainerAt      *time.Time `json:"container_measured_at"`
-	ContainerActs    string     `json:"container_acts" enum:"enforced,watched"`
+	ContainerActs    string     `json:"container_acts" enum:"enforced,watched,engine"`
 	Warning          string     `json:"warning" doc:"A sentence when something is nearly full, or full."`
 	CannotBeMeasured string     `json:"cannot_be_measured" doc:"Why nothing could be measured."`
 }
@@ -169,7 +169,7 @@ type Limit struct {
 	Max     float64   `json:"max" doc:"0 = no bound of its own; of GPUs: none."`
 	Choices []float64 `json:"choices" nullable:"false" doc:"The only values allowed, when not empty."`
 	Unit    string    `json:"unit" enum:"CPUs,MB,s,"`
-	Acts    string    `json:"acts" enum:"enforced,watched" doc:"enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped."`
+	Acts    string    `json:"acts" enum:"enforced,watched,engine" doc:"enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped."`
 	Applies string    `json:"applies" enum:"live,restart" doc:"Whether a change acts at once or from the next start on."`
 }
 
@@ -216,6 +216,20 @@ type Host struct {
 	GPUs          int          `json:"gpus" doc:"How many GPUs there are."`
 	Config        ConfigStatus `json:"config"`
 	Notes         []string     `json:"notes" nullable:"false" doc:"What an administrator should know."`
+	InLab         bool         `json:"in_lab" doc:"Whether this is an extension of an ML Lab, which says who may do what and serves the workspaces."`
+	Can           Capabilities `json:"can"`
+}
+
+// Capabilities is what the engine can do.
+type Capabilities struct {
+	Resize  bool `json:"resize" doc:"CPUs and memory of a running workspace change without a restart."`
+	Rename  bool `json:"rename" doc:"A workspace can be renamed."`
+	Volumes bool `json:"volumes" doc:"Files outlive their workspace, and are listed."`
+	Measure bool `json:"measure" doc:"What is written is measured."`
+	Stats   bool `json:"stats" doc:"What is used now is shown."`
+	Images  bool `json:"images" doc:"It is known which images there are, and what they are."`
+	Limits  bool `json:"limits" doc:"Shared memory, processes and GPUs can be limited."`
+	Idle    bool `json:"idle" doc:"The manager itself stops what is unused, and shows a countdown; else the engine does."`
 }
 
 // Image is an image that is offered.

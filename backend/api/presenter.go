@@ -19,6 +19,7 @@ type Presenter struct {
 	Manager *manager.Manager
 	Product Product
 	Access  AccessInfo
+	InLab   bool // this is an extension of an ML Lab
 	// Configuration knows the file; nil where there is none.
 	Configuration Configuration
 }
@@ -26,6 +27,7 @@ type Presenter struct {
 const (
 	enforced  = "enforced"
 	watched   = "watched"
+	byEngine  = "engine" // held by the engine as far as it does that, of which it tells nothing
 	live      = "live"
 	onRestart = "restart"
 )
@@ -56,6 +58,9 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 			InUse: view.Idle.InUse, Since: timeOrNil(view.Idle.Since), StopsAt: timeOrNil(view.Idle.StopsAt), Reason: view.Idle.Reason,
 			KeptUntil: timeOrNil(record.KeepUntil),
 		}
+	}
+	if !p.Manager.Capabilities().Measures {
+		shown.Storage.VolumeActs, shown.Storage.ContainerActs = byEngine, byEngine
 	}
 	if view.Status == workspace.StatusRunning {
 		path := p.Manager.AccessPath(view)
@@ -165,10 +170,26 @@ func (p *Presenter) Host(caller manager.Caller, owner workspace.Owner) Host {
 	}
 	return Host{
 		GPUs: len(engine.Host.GPUs), Config: status,
-		Engine: orElse(engine.Host.Engine, "docker"), Reachable: engine.Reachable, Reason: engine.Reason, Action: engine.Hint,
+		Engine: orElse(engine.Host.Engine, p.engineName()), Reachable: engine.Reachable, Reason: engine.Reason, Action: engine.Hint,
 		Since: timeOrNil(engine.Since), Version: engine.Host.Version, Endpoint: engine.Host.Endpoint, OS: engine.Host.OS,
 		CPUs: engine.Host.CPUs, Memory: engine.Host.MemoryMB, StorageDriver: engine.Host.StorageDriver,
 		Limits: p.Limits(owner, ""), Access: p.Access, Product: p.Product, Notes: orEmpty(engine.Host.Notes),
+		InLab: p.InLab, Can: capabilitiesOf(p.Manager.Capabilities()),
+	}
+}
+
+// engineName is the engine as long as nobody has reached it.
+func (p *Presenter) engineName() string {
+	if p.Manager.Capabilities().Keeps {
+		return "mllab"
+	}
+	return "docker"
+}
+
+func capabilitiesOf(can workspace.Capabilities) Capabilities {
+	return Capabilities{
+		Resize: can.Resizes, Rename: can.Renames, Volumes: !can.Keeps, Measure: can.Measures, Stats: can.Stats, Images: can.Pulls,
+		Limits: can.Limits, Idle: !can.Idles,
 	}
 }
 
@@ -190,9 +211,18 @@ func (p *Presenter) Limits(owner workspace.Owner, profileName string) Limits {
 	if enforces.VolumeSize {
 		volumeApplies = onRestart
 	}
+	can := p.Manager.Capabilities()
+	computeApplies := live
+	if !can.Resizes {
+		computeApplies, volumeApplies, idle.Applies = onRestart, onRestart, onRestart
+	}
+	acts := acts
+	if !can.Measures {
+		acts = func(bool) string { return byEngine }
+	}
 	return Limits{
-		CPUs:          limitOf(limits.CPUs, "CPUs", enforced, live),
-		Memory:        limitOf(limits.MemoryMB, "MB", enforced, live),
+		CPUs:          limitOf(limits.CPUs, "CPUs", enforced, computeApplies),
+		Memory:        limitOf(limits.MemoryMB, "MB", enforced, computeApplies),
 		Shm:           limitOf(limits.ShmMB, "MB", enforced, onRestart),
 		Processes:     limitOf(limits.Processes, "", enforced, onRestart),
 		GPUs:          limitOf(limits.GPUs, "", enforced, onRestart),

@@ -81,8 +81,8 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 			record.DesiredAt = kept.Observed.StartedAt
 		}
 	}
-	if kept.Stopped {
-		record.Desired, record.Notice, record.NoticeCode = workspace.DesiredStopped, kept.Reason, kept.Code
+	if kept.Stopped { // why, only who saw it happen can tell
+		record.Desired = workspace.DesiredStopped
 	}
 	e := &entry{record: record}
 	e.told = keeping(Deploy(record, m.around(e, record.Spec)))

@@ -160,6 +160,9 @@ func (m *Manager) Subscribe() (events <-chan Event, unsubscribe func()) {
 	return m.board.subscribe()
 }
 
+// Capabilities tells what the engine can do.
+func (m *Manager) Capabilities() workspace.Capabilities { return m.can }
+
 // Engine tells how the engine is. Like everything that is asked often, it waits for no lock.
 func (m *Manager) Engine() EngineStatus { return *m.shownEngine.Load() }
 

@@ -101,6 +101,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 	s.Presenter = &api.Presenter{
 		Manager: s.Manager,
 		Product: api.Product{Name: "lab-workspace-manager", Version: options.Version},
+		InLab:   s.lab != nil,
 
 		Configuration: s.configuration,
 	}

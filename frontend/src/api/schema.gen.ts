@@ -667,6 +667,24 @@ export interface components {
             /** @description Its name, as it was. */
             workspace: string;
         };
+        Capabilities: {
+            /** @description The manager itself stops what is unused, and shows a countdown; else the engine does. */
+            idle: boolean;
+            /** @description It is known which images there are, and what they are. */
+            images: boolean;
+            /** @description Shared memory, processes and GPUs can be limited. */
+            limits: boolean;
+            /** @description What is written is measured. */
+            measure: boolean;
+            /** @description A workspace can be renamed. */
+            rename: boolean;
+            /** @description CPUs and memory of a running workspace change without a restart. */
+            resize: boolean;
+            /** @description What is used now is shown. */
+            stats: boolean;
+            /** @description Files outlive their workspace, and are listed. */
+            volumes: boolean;
+        };
         Check: {
             /**
              * Format: int64
@@ -811,6 +829,7 @@ export interface components {
             access: components["schemas"]["AccessInfo"];
             /** @description What to do about it. */
             action: string;
+            can: components["schemas"]["Capabilities"];
             config: components["schemas"]["ConfigStatus"];
             /** Format: int64 */
             cpus: number;
@@ -822,6 +841,8 @@ export interface components {
              * @description How many GPUs there are.
              */
             gpus: number;
+            /** @description Whether this is an extension of an ML Lab, which says who may do what and serves the workspaces. */
+            in_lab: boolean;
             limits: components["schemas"]["Limits"];
             /**
              * Format: int64
@@ -899,7 +920,7 @@ export interface components {
              * @description enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped.
              * @enum {string}
              */
-            acts: "enforced" | "watched";
+            acts: "enforced" | "watched" | "engine";
             /**
              * @description Whether a change acts at once or from the next start on.
              * @enum {string}
@@ -1092,7 +1113,7 @@ export interface components {
             /** @description Why nothing could be measured. */
             cannot_be_measured: string;
             /** @enum {string} */
-            container_acts: "enforced" | "watched";
+            container_acts: "enforced" | "watched" | "engine";
             /** Format: date-time */
             container_measured_at: string | null;
             /**
@@ -1111,7 +1132,7 @@ export interface components {
              * @description Who holds the limit of this very volume.
              * @enum {string}
              */
-            volume_acts: "enforced" | "watched";
+            volume_acts: "enforced" | "watched" | "engine";
             /** Format: date-time */
             volume_measured_at: string | null;
             /**
