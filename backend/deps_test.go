@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"backend/activity/jupyter":         {"backend/activity"},
 	"backend/auth":                     {"backend/workspace"},
 	"backend/config":                   {"backend/filewatch", "backend/profile", "backend/quota", "backend/workspace"},
+	"backend/contaxy/contaxytest":      {},
 	"backend/engine/docker":            {"backend/workspace"},
 	"backend/engine/docker/dockertest": {},
 	"backend/store/sqlite":             {"backend/workspace"},
@@ -98,7 +99,7 @@ var onlyIn = map[string][]string{
 	"github.com/fsnotify/":         {"backend/filewatch"},
 	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
-	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
+	"github.com/stretchr/testify/": {"backend/contaxy/contaxytest", "backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 
 func TestLibrariesStayInTheirPlace(t *testing.T) {
