@@ -160,6 +160,8 @@ func (l *Lab) RemoveServices(t testing.TB) {
 	for _, project := range projects {
 		Read(t, l.Do(t, l.Admin.Token, http.MethodDelete, "/api/projects/"+project+"/services", nil), http.StatusNoContent, nil)
 	}
+	// The front believes an address for ten minutes, as ML Lab's does, and the next service of this name may have another.
+	l.docker(t, "exec", l.name+"-backend", "nginx", "-s", "reload")
 }
 
 // Request is one that reached the lab's API.

@@ -240,6 +240,28 @@ func TestLab_IsLeftWithoutServices(t *testing.T) {
 	require.Empty(t, l.docker(t, "volume", "ls", "--quiet", "--filter", ours))
 }
 
+func TestFront_ForgetsAddressesBetweenTests(t *testing.T) {
+	l := Start(t, Options{})
+	address := func(name string) string {
+		var made service
+		Read(t, l.Do(t, l.Ada.Token, http.MethodPost, "/api/projects/"+l.Ada.ID+"/services?wait=true", Echo(name)), http.StatusOK, &made)
+		l.WaitUntilReachable(t, l.Ada.Token, l.Ada.ID, made.ID, "/healthy")
+		return l.docker(t, "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", made.ID)
+	}
+	address("WS first")
+	before := address("WS second")
+	l.RemoveServices(t)
+	require.NotEqual(t, before, address("WS second"), "else this shows nothing")
+}
+
+func TestFront_ShowsComponentsToPeople(t *testing.T) {
+	l := Start(t, Options{})
+	require.Equal(t, l.URL+"/app/", l.Do(t, "", http.MethodGet, "/", nil).Header.Get("Location"))
+	answer := l.Do(t, "", http.MethodGet, "/app/", nil)
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Equal(t, "text/html; charset=utf-8", answer.Header.Get("Content-Type"))
+}
+
 func TestLab_TellsWhatItWasAsked(t *testing.T) {
 	l := Start(t, Options{})
 	asked := l.During(t, func() {
