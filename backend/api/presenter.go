@@ -186,17 +186,13 @@ func (p *Presenter) Limits(owner workspace.Owner, profileName string) Limits {
 	for _, choice := range limits.IdleTimeout.Choices {
 		idle.Choices = append(idle.Choices, choice.Seconds())
 	}
-	volumeApplies := live
-	if enforces.VolumeSize {
-		volumeApplies = onRestart
-	}
 	return Limits{
 		CPUs:          limitOf(limits.CPUs, "CPUs", enforced, live),
 		Memory:        limitOf(limits.MemoryMB, "MB", enforced, live),
 		Shm:           limitOf(limits.ShmMB, "MB", enforced, onRestart),
 		Processes:     limitOf(limits.Processes, "", enforced, onRestart),
 		GPUs:          limitOf(limits.GPUs, "", enforced, onRestart),
-		VolumeSize:    limitOf(limits.VolumeMB, "MB", acts(enforces.VolumeSize), volumeApplies),
+		VolumeSize:    limitOf(limits.VolumeMB, "MB", acts(enforces.VolumeSize), live),
 		ContainerSize: limitOf(limits.ContainerMB, "MB", acts(enforces.ContainerSize), onRestart),
 		IdleTimeout:   idle,
 	}
