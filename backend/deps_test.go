@@ -102,7 +102,6 @@ var onlyIn = map[string][]string{
 	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
 	"golang.org/x/term":            {""},
-	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 	"github.com/stretchr/testify/": {"backend/contaxy/contaxytest", "backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 

@@ -207,12 +207,8 @@ func (p *Presenter) Limits(owner workspace.Owner, profileName string) Limits {
 	for _, choice := range limits.IdleTimeout.Choices {
 		idle.Choices = append(idle.Choices, choice.Seconds())
 	}
-	volumeApplies := live
-	if enforces.VolumeSize {
-		volumeApplies = onRestart
-	}
 	can := p.Manager.Capabilities()
-	computeApplies := live
+	computeApplies, volumeApplies := live, live
 	if !can.Resizes {
 		computeApplies, volumeApplies, idle.Applies = onRestart, onRestart, onRestart
 	}

@@ -21,9 +21,24 @@ const (
 	Quickly = 700 * time.Millisecond
 )
 
-// Watch calls look whenever the file may have changed, come or gone, until ctx ends: at least once every slowly, or every
-// quickly where the system tells of no changes. Calls do not overlap.
+// rarely is how many times as slowly it is looked at a file that cannot change without being told of, as far as we know: a
+// look is nothing, but waking up for it every few seconds was a fifth of what an idle manager did.
+const rarely = 12
+
+// hearing is what the system tells of the changes of a file.
+type hearing int
+
+const (
+	deaf  hearing = iota
+	most          // what is done to it here, and on the way to it as far as that is watched
+	sharp         // all
+)
+
+// Watch calls look once it follows the file, and whenever that may have changed, come or gone, until ctx ends: at least
+// once every slowly, or every quickly where the system tells of no changes; more rarely than slowly where it tells of all.
+// Calls do not overlap.
 func Watch(ctx context.Context, file string, slowly, quickly time.Duration, look func()) {
+	pauses := map[hearing]time.Duration{deaf: quickly, most: slowly, sharp: rarely * slowly}
 	every := quickly
 	var happened <-chan fsnotify.Event
 	var failed <-chan error
@@ -35,16 +50,16 @@ func Watch(ctx context.Context, file string, slowly, quickly time.Duration, look
 	ticker := time.NewTicker(quickly)
 	defer ticker.Stop()
 	watched := map[string]bool{}
-	for {
+	for first := true; ; first = false {
 		if watcher != nil {
-			now := quickly
-			if follow(watcher, watched, file) {
-				now = slowly
-			}
-			if now != every {
+			if now := pauses[follow(watcher, watched, file)]; now != every {
 				every = now
 				ticker.Reset(every)
 			}
+		}
+		if first { // what came before it was followed
+			look()
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -61,11 +76,16 @@ func Watch(ctx context.Context, file string, slowly, quickly time.Duration, look
 }
 
 // follow watches the folders in which a change of the file shows: its own, that of what it is a link to, and where its own
-// is not there, the nearest one above. It reports whether that could be done.
-func follow(watcher *fsnotify.Watcher, watched map[string]bool, file string) bool {
-	wanted := map[string]bool{nearest(filepath.Dir(file)): true}
+// is not there, the nearest one above. It reports what that tells.
+func follow(watcher *fsnotify.Watcher, watched map[string]bool, file string) hearing {
+	own := nearest(filepath.Dir(file))
+	wanted := map[string]bool{own: true}
+	hears := most
 	if target, err := filepath.EvalSymlinks(file); err == nil {
 		wanted[filepath.Dir(target)] = true
+	}
+	if real, err := filepath.EvalSymlinks(own); err == nil && real == own && !isLink(file) && tellsAll(own) {
+		hears = sharp // no link on the way can be turned elsewhere
 	}
 	for folder := range watched {
 		if !wanted[folder] {
@@ -75,11 +95,11 @@ func follow(watcher *fsnotify.Watcher, watched map[string]bool, file string) boo
 	}
 	for folder := range wanted {
 		if err := watcher.Add(folder); err != nil { // adding twice is no error, and finds a folder that came anew
-			return false
+			return deaf
 		}
 		watched[folder] = true
 	}
-	return true
+	return hears
 }
 
 // nearest is the folder, or the first one above it that is there.

@@ -83,3 +83,15 @@ func TestWatch_LeavesOtherFilesAlone(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	require.Empty(t, looks)
 }
+
+func TestWatch_LooksOnceItFollows(t *testing.T) {
+	looked := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go filewatch.Watch(ctx, filepath.Join(t.TempDir(), "token"), time.Hour, time.Hour, func() { looked <- struct{}{} })
+	select {
+	case <-looked:
+	case <-time.After(patience):
+		t.Fatal("what came before it was followed is not noticed")
+	}
+}

@@ -64,10 +64,7 @@ func (m *Manager) claimOf(e *entry) quota.Claim {
 // smaller than what is in it has not given anything back. The caller holds the lock.
 func (m *Manager) storageOf(e *entry) int64 {
 	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume.Bytes))
-	if volume := m.volumes[e.record.Volume]; volume.Enforced {
-		counts = max(counts, volume.SizeMB)
-	}
-	return counts
+	return max(counts, heldTo(m.volumes[e.record.Volume]))
 }
 
 // books opens the books on everything there is. volume is one that somebody is about to use, so that it is not counted
@@ -265,7 +262,7 @@ func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspac
 	}
 	record := e.record
 	var err error
-	if record.Spec, err = m.updatedSpec(owner, record.Spec, request); err != nil {
+	if record.Spec, err = m.updatedSpec(record, request); err != nil {
 		return quota.Decision{}, err
 	}
 	return m.admission(record, e, false, !isAdmitted(record)), nil

@@ -235,8 +235,9 @@ func (m *Manager) stopFor(e *entry, code, sentence string) {
 
 // watches says which sizes of a workspace the engine does not hold by itself. The caller holds the lock.
 func (m *Manager) watches(e *entry) watched {
+	volume := m.volumes[e.record.Volume]
 	return watched{
-		volume:    !m.volumes[e.record.Volume].Enforced,
+		volume:    !volume.Enforced || e.record.Spec.Storage.VolumeMB < heldTo(volume), // it was made for more
 		container: e.observed == nil || e.observed.ContainerMB == 0,
 	}
 }

@@ -107,3 +107,61 @@ func TestManager_AFullContainerIsEmptiedByAStart(t *testing.T) {
 	require.Eventually(t, func() bool { return l.get(id).Storage.ContainerMB == 1 }, deadline, time.Millisecond)
 	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 }
+
+func TestManager_AVolumeThatTheEngineHoldsToItsSizeCannotGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore(), measureEvery: 20 * time.Millisecond}
+		l.engine.EnforcesVolumes = true
+		l.run()
+		made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("thesis"), VolumeMB: ptr[int64](1000)})
+		require.NoError(t, err)
+		id, volume := made.Record.ID, made.Record.Volume
+		l.reach(id, workspace.StatusRunning)
+		enforced := func(want bool) {
+			t.Helper()
+			require.Eventually(t, func() bool { return l.get(id).Storage.VolumeEnforced == want }, deadline, time.Millisecond)
+		}
+		enforced(true)
+		resize := func(mb int64) error {
+			_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{VolumeMB: &mb})
+			return err
+		}
+		refused := func(err error) {
+			t.Helper()
+			require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err))
+			var named *workspace.Error
+			require.ErrorAs(t, err, &named)
+			require.Equal(t, "storage.volume_size", named.Field)
+			require.ErrorContains(t, err, "This volume was made for 1 GB, and the engine cannot enlarge it.")
+		}
+		refused(resize(2000))
+		_, err = l.CheckUpdate(t.Context(), caller, ada, id, manager.UpdateRequest{VolumeMB: ptr[int64](2000)})
+		refused(err)
+
+		t.Log("less is held by the manager, at once")
+		require.NoError(t, resize(800))
+		enforced(false)
+		l.engine.SetUsage(workspace.Place{Volume: volume}, 800<<20)
+		require.Equal(t, workspace.ReasonStorageFull, l.reach(id, workspace.StatusStopped).ReasonCode)
+		require.NoError(t, resize(1000), "and can be taken back")
+		enforced(true)
+
+		t.Log("its files in another workspace are held to the same")
+		require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
+		_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{Volume: volume, VolumeMB: ptr[int64](2000)})
+		refused(err)
+		again, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{Volume: volume})
+		require.NoError(t, err)
+		require.Equal(t, int64(1000), again.Record.Spec.Storage.VolumeMB)
+	})
+}
+
+func TestManager_AVolumeThatIsNotMadeYetCanHaveAnySize(t *testing.T) {
+	l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore()}
+	l.engine.EnforcesVolumes = true
+	l.run()
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{VolumeMB: ptr[int64](1000), Stopped: true})
+	require.NoError(t, err)
+	_, err = l.Update(t.Context(), caller, ada, made.Record.ID, manager.UpdateRequest{VolumeMB: ptr[int64](2000)})
+	require.NoError(t, err)
+}

@@ -198,7 +198,35 @@ func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec wo
 		return spec, err
 	}
 	spec = limits.Complete(spec)
+	if kept := m.volumes[request.Volume]; kept.Owner == owner {
+		if held := heldTo(kept); request.VolumeMB == nil && held > 0 {
+			spec.Storage.VolumeMB = min(spec.Storage.VolumeMB, held)
+		}
+		if err := refuseMoreThanMade(kept, spec.Storage.VolumeMB); err != nil {
+			return spec, err
+		}
+	}
 	return spec, m.checkSpec(owner, spec, nil)
+}
+
+// heldTo is the size to which the engine holds a volume, in MB; 0 = to none, or to one that nobody knows.
+func heldTo(volume workspace.Volume) int64 {
+	if !volume.Enforced {
+		return 0
+	}
+	return volume.SizeMB
+}
+
+// refuseMoreThanMade refuses a size that is more than what a volume was made for, where the engine holds it to that: no
+// engine changes a volume that is there. Less is no matter, the manager watches over that.
+func refuseMoreThanMade(volume workspace.Volume, sizeMB int64) error {
+	held := heldTo(volume)
+	if held == 0 || sizeMB <= held {
+		return nil
+	}
+	refused := workspace.Invalid("storage.volume_size", "This volume was made for %s, and the engine cannot enlarge it.", quota.FormatMB(held))
+	refused.Hint = "Create a workspace with a larger volume, and copy the files there."
+	return refused
 }
 
 func assign[T any](field *T, value *T) {
@@ -474,7 +502,7 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 			return workspace.Invalid("storage.volume", "A workspace keeps its volume, here %s. To use another one, create a new workspace with it.", record.Volume)
 		}
 		before := record.Spec
-		after, err := m.updatedSpec(owner, before, request)
+		after, err := m.updatedSpec(*record, request)
 		if err != nil {
 			return err
 		}
@@ -548,8 +576,9 @@ func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner w
 	return nil
 }
 
-func (m *Manager) updatedSpec(owner workspace.Owner, spec workspace.Spec, request UpdateRequest) (workspace.Spec, error) {
-	before := spec
+// updatedSpec is the spec of a record as a request would have it. The caller holds the lock.
+func (m *Manager) updatedSpec(record workspace.Record, request UpdateRequest) (workspace.Spec, error) {
+	spec, before, owner := record.Spec, record.Spec, record.Owner
 	assign(&spec.DisplayName, request.DisplayName)
 	assign(&spec.Image, request.Image)
 	assign(&spec.Compute.CPUs, request.CPUs)
@@ -582,6 +611,11 @@ func (m *Manager) updatedSpec(owner workspace.Owner, spec workspace.Spec, reques
 	}
 	if spec.Profile != before.Profile {
 		if err := limits.Check(spec, nil); err != nil { // other limits hold for it
+			return spec, err
+		}
+	}
+	if spec.Storage.VolumeMB != before.Storage.VolumeMB {
+		if err := refuseMoreThanMade(m.volumes[record.Volume], spec.Storage.VolumeMB); err != nil {
 			return spec, err
 		}
 	}

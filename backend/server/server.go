@@ -264,7 +264,6 @@ func (s *Server) followToken(ctx context.Context) {
 		known = now
 		s.takeToken()
 	}
-	look()
 	filewatch.Watch(ctx, s.tokenFile, filewatch.Slowly, filewatch.Quickly, look)
 }
 

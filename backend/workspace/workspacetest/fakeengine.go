@@ -20,6 +20,8 @@ type FakeEngine struct {
 	Fault func(ctx context.Context, step workspace.Step) error
 	// Endpoint is where all its containers answer; "" = an address where nobody does.
 	Endpoint string
+	// EnforcesVolumes makes it hold volumes to the size that they are made with.
+	EnforcesVolumes bool
 
 	mu         sync.Mutex
 	down       error
@@ -231,7 +233,7 @@ func (f *FakeEngine) Host(context.Context) (workspace.Host, error) {
 	defer f.mu.Unlock()
 	return workspace.Host{
 		Engine: "fake", Version: "1", Endpoint: "memory", OS: "none", CPUs: fakeHostCPUs, MemoryMB: fakeHostMemoryMB,
-		StorageDriver: "map", GPUs: f.gpus, Enforces: workspace.Enforcement{Tried: true},
+		StorageDriver: "map", GPUs: f.gpus, Enforces: workspace.Enforcement{Tried: true, VolumeSize: f.EnforcesVolumes},
 	}, f.down
 }
 
@@ -374,7 +376,7 @@ func (f *FakeEngine) storage(d workspace.Deployment) error {
 	case there && !d.VolumeAdopted && found.UID != d.UID:
 		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else.", d.Volume)
 	case !there:
-		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, CreatedAt: time.Now()}
+		f.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, Enforced: f.EnforcesVolumes, CreatedAt: time.Now()}
 		f.tell(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Now()})
 	}
 	return nil
