@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"lab-workspace-manager/backend/quota"
@@ -107,7 +108,7 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 	if code == workspace.CodeUnavailable && failures < len(awayDelays) {
 		return failureDecision{retryAfter: awayDelays[failures]}
 	}
-	sentence := workspace.MessageOf(err)
+	sentence := strings.TrimSpace(workspace.MessageOf(err) + " " + workspace.HintOf(err))
 	if record.Desired != workspace.DesiredRunning || record.Outcome != nil {
 		// Taking down is never given up: the owner wants it gone, and a later try may succeed.
 		return failureDecision{retryAfter: retryDelays[min(failures, len(retryDelays)-1)], notice: sentence}

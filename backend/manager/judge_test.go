@@ -78,6 +78,10 @@ func TestDecideFailure_OnlyEngineErrorsAreRetried(t *testing.T) {
 	decision = decideFailure(step(workspace.StepCreate), workspace.Errorf(workspace.CodeInvalid, "too much"), record, nil, 0, now)
 	require.Equal(t, workspace.ReasonRefused, decision.outcome.Code)
 
+	locked := &workspace.Error{Code: workspace.CodeInvalid, Message: "The registry does not give out the image.", Hint: "docker login helps."}
+	decision = decideFailure(step(workspace.StepImage), locked, record, nil, 0, now)
+	require.Equal(t, "The registry does not give out the image. docker login helps.", decision.outcome.Reason, "nobody else tells what to do")
+
 	late := step(workspace.StepAnswers)
 	late.Deadline, late.Deployment.Port = 3*time.Minute, 9000
 	decision = decideFailure(late, workspace.Errorf(workspace.CodeTimeout, "late"), record, running, 0, now)

@@ -206,6 +206,9 @@ func TestSilentRegistry_IsToldFromOneThatRefuses(t *testing.T) {
 	host, silent = silentRegistry(errors.New(`Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused`))
 	require.True(t, silent)
 	require.Equal(t, "127.0.0.1:5000", host)
+	host, silent = silentRegistry(errors.New(`Get "http://127.0.0.1:5556/v2/": context deadline exceeded`))
+	require.True(t, silent)
+	require.Equal(t, "127.0.0.1:5556", host)
 	_, silent = silentRegistry(errors.New("manifest for x:1 not found: manifest unknown"))
 	require.False(t, silent)
 }

@@ -48,7 +48,6 @@ export function LimitField({ label, labelHidden = false, limit, value, before = 
       fullWidth
       {...(labelHidden ? {} : { label })}
       type="number"
-      required
       value={typed ?? String(value / scale)}
       error={wrong !== ''}
       helperText={helper}
@@ -63,8 +62,8 @@ export function LimitField({ label, labelHidden = false, limit, value, before = 
         complaint.forget();
       }}
       slotProps={{
-        inputLabel: { required: false },
-        htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: Math.max(limit.max, before) / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
+        // Not of the whole: it would leave room for a star in the frame.
+        htmlInput: { required: true, onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: Math.max(limit.max, before) / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
         input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : inMinutes ? 'min' : limit.unit}</InputAdornment> },
       }}
     />

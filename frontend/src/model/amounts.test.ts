@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { amount, quota, storage } from '../../test/samples';
-import { barOf, barOfLine, diskOf, showsGpus, totalUse, usedOf } from './amounts';
+import { amount, quota, storage, workspace } from '../../test/samples';
+import { barOf, barOfLine, diskOf, gpusText, showsGpus, totalUse, usedOf } from './amounts';
 
 describe('a bar', () => {
   test('says what is used of the quota, with the unit once', () => {
@@ -62,3 +62,7 @@ describe('the disk of a row', () => {
     expect(diskOf(storage({ volume_used: 4_900, volume_measured_at: at, ...fuller }))).toMatchObject({ what: 'files' });
   });
 });
+
+test.each([
+  [1, ['0'], 'GPU 0'], [2, ['0', '1'], 'GPU 0, 1'], [1, ['GPU-8a56a4bc-1f2d-4e9a-9f0b-1234567890ab'], '1 GPU'], [2, [], '2 GPUs'],
+])('%d GPUs %j', (gpus, gpu_ids, text) => expect(gpusText({ compute: { ...workspace().compute, gpus }, gpu_ids })).toBe(text));

@@ -1,5 +1,5 @@
 // What is used, held and allowed of a resource, as one bar and its words.
-import type { Amount, Quota, QuotaLine, Storage, Use } from '../api/types';
+import type { Amount, Quota, QuotaLine, Storage, Use, Workspace } from '../api/types';
 import { formatCpus, formatMB, formatNumber, gigabytes } from './format';
 
 /** From here on a bar turns amber. */
@@ -116,4 +116,10 @@ export function nameOfResource(resource: QuotaLine['resource']): string {
 /** A bound of the machine or of a group as a bar. */
 export function barOfLine(line: QuotaLine): Bar {
   return barOf(nameOfResource(line.resource), { used: null, reserved: line.taken, quota: null, total: line.bound, unit: line.unit });
+}
+
+/** "GPU 0", "2 GPUs": the numbers of devices where they have some; an id as long as a line tells nobody anything. */
+export function gpusText({ compute, gpu_ids: ids }: Pick<Workspace, 'compute' | 'gpu_ids'>): string {
+  if (ids.length > 0 && ids.every((id) => id.length <= 3)) return `GPU ${ids.join(', ')}`;
+  return `${formatNumber(compute.gpus)} ${compute.gpus === 1 ? 'GPU' : 'GPUs'}`;
 }

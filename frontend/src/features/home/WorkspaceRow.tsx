@@ -9,8 +9,8 @@ import { Meter, ProgressMeter } from '../../components/Meter';
 import { StateMark } from '../../components/StateMark';
 import { Ago, Since } from '../../components/Time';
 import { useNow } from '../../components/useNow';
-import { diskOf, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
-import { formatAgo, formatCpus, formatMB, formatNumber } from '../../model/format';
+import { diskOf, gpusText, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
+import { formatAgo, formatCpus, formatMB } from '../../model/format';
 import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
 import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
@@ -39,7 +39,7 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
           </Link>
           <div className={styles.image} title={workspace.container_image}>
             {workspace.image_name}
-            {workspace.compute.gpus > 0 && ` · ${workspace.gpu_ids.length > 0 ? `GPU ${workspace.gpu_ids.join(', ')}` : `${formatNumber(workspace.compute.gpus)} GPU`}`}
+            {workspace.compute.gpus > 0 && ` · ${gpusText(workspace)}`}
           </div>
         </div>
       </div>
