@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"backend/auth":                     {"backend/workspace"},
 	"backend/config":                   {"backend/filewatch", "backend/profile", "backend/quota", "backend/workspace"},
 	"backend/contaxy":                  {"backend/workspace"},
+	"backend/contaxy/contaxytest":      {},
 	"backend/engine/docker":            {"backend/workspace"},
 	"backend/engine/mllab":             {"backend/contaxy", "backend/workspace"},
 	"backend/engine/docker/dockertest": {},
@@ -101,7 +102,7 @@ var onlyIn = map[string][]string{
 	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
 	"golang.org/x/term":            {""},
-	"github.com/stretchr/testify/": {"backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
+	"github.com/stretchr/testify/": {"backend/contaxy/contaxytest", "backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 
 func TestLibrariesStayInTheirPlace(t *testing.T) {

@@ -1,8 +1,14 @@
 """S3 in memory. The backend's client insists on errors being XML, and moto calls them HTML."""
 
-from moto.moto_server.werkzeug_app import create_backend_app
+import functools
 
-moto = create_backend_app("s3")
+
+@functools.cache
+def moto():
+    # Most labs of tests hold no files, and to import it is a good part of a lab's start.
+    from moto.moto_server.werkzeug_app import create_backend_app
+
+    return create_backend_app("s3")
 
 
 def app(environ, start_response):
@@ -12,4 +18,4 @@ def app(environ, start_response):
             headers.append(("Content-Type", "application/xml"))
         return start_response(status, headers, *rest)
 
-    return moto(environ, start)
+    return moto()(environ, start)

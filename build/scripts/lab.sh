@@ -173,13 +173,16 @@ see_to_users() {
 }
 
 tell() {
+	local other=''
+	[ "$LAB_NAME $LAB_NAMESPACE" = 'ml-lab pylab' ] || other="LAB_NAME=$LAB_NAME LAB_NAMESPACE=$LAB_NAMESPACE "
 	say "$1"
 	cat <<-TEXT
-		  address    $lab/api (its documentation: $lab/api/docs)
-		  users      admin/admin, who administers it; $(printf "%s/$password " "${people[@]}")
-		  a token    curl -s $lab/api/auth/oauth/token -d grant_type=password -d username=ada -d password=$password
-		  the logs   docker logs -f $backend
-		  its end    make lab-down
+		  look at it   $lab/app/
+		  its API      $lab/api
+		  users        admin/admin, who administers it$(printf ", %s/$password" "${people[@]}")
+		  a token      curl -s $lab/api/auth/oauth/token -d grant_type=password -d username=ada -d password=$password
+		  its log      docker logs -f $backend
+		  its end      ${other}make lab-down
 	TEXT
 }
 

@@ -10,7 +10,7 @@
 # all it has started. A stage whose subject does not exist fails: nothing is passed over.
 
 stages=(scripts frontend-build dependencies go-lint frontend-lint frontend-test binaries
-	other-systems image go-test e2e window)
+	other-systems image lab-image go-test e2e window)
 
 stage_scripts() { build/scripts/lint.sh scripts; }
 
@@ -52,6 +52,9 @@ stage_image() {
 	build_workspace_image "$headless_binary"
 	"$headless_binary" images build workspace-vscode
 }
+
+# The ML Lab that tests bring up.
+stage_lab-image() { build/scripts/lab.sh image; }
 
 # -count=1: a result from the cache says nothing about this Docker. Tests that run the
 # whole program run one that ends, and so fails them, at the first data race.
@@ -170,13 +173,22 @@ docker_things() { # FILTER…
 	docker network ls --quiet --no-trunc "$@" | sed 's/^/network rm /'
 }
 
+# What an ML Lab has made for a test carries the lab's label, not ours.
+things_of_test_run() {
+	local ours=label=lab.test-run=$LAB_TEST_RUN namespace
+	docker_things --filter "$ours"
+	for namespace in $(docker ps --all --filter "$ours" --format '{{.Label "ctxy.namespace"}}' | sort --unique); do
+		docker_things --filter "label=ctxy.namespace=$namespace"
+	done
+}
+
 remove_leftovers() {
 	local left
 	if [ -n "$own_docker" ]; then
 		# Nobody else uses it, so everything new is ours.
 		left=$(comm -13 "$logs/docker-before" <(docker_things | sort))
 	else
-		left=$(docker_things --filter "label=lab.test-run=$LAB_TEST_RUN")
+		left=$(things_of_test_run | sort --unique)
 	fi
 	[ -n "$left" ] || return 0
 	say "Tests have left these in Docker, they are removed now:"
@@ -278,6 +290,7 @@ finish frontend-test
 
 start other-systems
 needed image
+needed lab-image
 finish other-systems
 
 # Alone: they measure deadlines.
