@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -249,7 +250,11 @@ func (r *registrar) register(ctx context.Context) error {
 		r.say("Nothing was sent. It would %s.", step.would)
 		return nil
 	}
-	if err := r.carryOut(ctx, step); err != nil {
+	err = r.carryOut(ctx, step)
+	if errors.Is(err, contaxy.ErrNoLab) {
+		err = r.outlastCut(ctx, step.id, err)
+	}
+	if err != nil {
 		return err
 	}
 	r.say("Waiting until %s answers through the lab …", step.id)
@@ -345,7 +350,7 @@ func found(here contaxy.Extension, input contaxy.ExtensionInput) (step, error) {
 func differences(here contaxy.Extension, input contaxy.ExtensionInput) (differ []string) {
 	compare := func(what, is, shall string) {
 		if is != shall {
-			differ = append(differ, fmt.Sprintf("%s is %q, not %q", what, is, shall))
+			differ = append(differ, fmt.Sprintf("%s is %s and should be %s", what, cmp.Or(is, "not set"), cmp.Or(shall, "not set")))
 		}
 	}
 	compare("the image", withTag(here.ContainerImage), withTag(input.ContainerImage))
@@ -414,6 +419,27 @@ func (r *registrar) carryOut(ctx context.Context, next step) error {
 		r.say("%s is there already, as %s.", r.input.DisplayName, next.id)
 	}
 	return nil
+}
+
+// outlastCut finds out what became of a request whose answer was lost. That is the rule for the first extension of a lab on
+// Docker: its backend joins a new network while it works on the request, and Docker cuts its connections for that.
+func (r *registrar) outlastCut(ctx context.Context, id string, lost error) error {
+	r.say("The connection was cut while the lab was at work. Looking what became of it …")
+	deadline := time.NewTimer(registeredWithin)
+	defer deadline.Stop()
+	for {
+		if here, known := r.look(ctx, id); known && here.Status != contaxy.StatusStopped {
+			r.say("%s is there.", id)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return noLab(lost)
+		case <-time.After(registeredPoll):
+		}
+	}
 }
 
 // refused says what to do about the lab's no.

@@ -1,0 +1,56 @@
+// Package container_test holds what is true of the extension image, and of the three ways in which ML Lab takes it.
+package container_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"lab-workspace-manager/backend/contaxy/contaxytest"
+	"lab-workspace-manager/backend/engine/docker/dockertest"
+)
+
+// image is what `make image` builds. Tests take it as it is.
+const image = "lab-workspace-manager:latest"
+
+func TestMain(m *testing.M) { os.Exit(contaxytest.Main(m)) }
+
+func needsImage(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LAB_TEST_DOCKER") != "1" {
+		t.Skip("needs Docker: set LAB_TEST_DOCKER=1")
+	}
+	if exec.Command("docker", "image", "inspect", image).Run() != nil {
+		t.Fatalf("%s is not here; `make image` builds it", image)
+	}
+}
+
+func docker(t testing.TB, args ...string) string {
+	t.Helper()
+	return dockertest.Run(t, "docker", args...)
+}
+
+// container runs the image in the background, and removes the container when the test ends.
+func container(t *testing.T, options []string, args ...string) (id string) {
+	t.Helper()
+	command := []string{"run", "--detach"}
+	if run := os.Getenv("LAB_TEST_RUN"); run != "" {
+		command = append(command, "--label", "lab.test-run="+run)
+	}
+	id = docker(t, append(append(append(command, options...), image), args...)...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			logs, _ := exec.Command("docker", "logs", id).CombinedOutput()
+			t.Logf("log of the container:\n%s", logs)
+		}
+		docker(t, "rm", "--force", "--volumes", id)
+	})
+	return id
+}
+
+// inspect returns one value of a container or image, as a template says it.
+func inspect(t testing.TB, id, template string) string {
+	t.Helper()
+	return strings.TrimSpace(docker(t, "inspect", "--format", template, id))
+}
