@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"backend/activity/jupyter":         {"backend/activity"},
 	"backend/auth":                     {"backend/workspace"},
 	"backend/config":                   {"backend/filewatch", "backend/profile", "backend/quota", "backend/workspace"},
+	"backend/conformance":              {},
 	"backend/contaxy":                  {"backend/workspace"},
 	"backend/contaxy/contaxytest":      {},
 	"backend/engine/docker":            {"backend/workspace"},
@@ -92,7 +93,7 @@ var onlyIn = map[string][]string{
 	"github.com/wailsapp/":         {""},
 	"github.com/danielgtaylor/":    {"backend/api"},
 	"modernc.org/":                 {"backend/store/sqlite"},
-	"github.com/BurntSushi/toml":   {"backend/config"},
+	"github.com/BurntSushi/toml":   {"backend/config", "backend/conformance"},
 	"github.com/adrg/xdg":          {"backend/config"},
 	"github.com/coder/websocket":   {"backend/api", "build/bench"},
 	"github.com/alecthomas/kong":   {""},
@@ -102,7 +103,7 @@ var onlyIn = map[string][]string{
 	"go.yaml.in/yaml/":             {"backend/engine/docker"},
 	"github.com/go-chi/chi":        {"backend/api", "backend/server"},
 	"golang.org/x/term":            {""},
-	"github.com/stretchr/testify/": {"backend/contaxy/contaxytest", "backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
+	"github.com/stretchr/testify/": {"backend/conformance", "backend/contaxy/contaxytest", "backend/engine/docker/dockertest", "backend/workspace/workspacetest"},
 }
 
 func TestLibrariesStayInTheirPlace(t *testing.T) {

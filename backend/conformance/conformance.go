@@ -1,12 +1,16 @@
-package server_test
+// Package conformance holds an HTTP server to the extension API of ML Lab's workspace manager: requests and what has to be
+// answered, as data in cases.toml, for the server alone and for one in a lab. Only tests may import it.
+//
+// It must not know how the server is made, and sees it by HTTP only. A Place belongs to one test at a time.
+package conformance
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// conformanceCase is a case of testdata/conformance.toml, which says what the fields mean.
-type conformanceCase struct {
+// oneCase is a case of testdata/conformance.toml, which says what the fields mean.
+type oneCase struct {
 	Name        string
 	As          string
 	Token       string
@@ -40,39 +44,40 @@ type difference struct {
 	Why, Skip string
 }
 
-func conformanceCases(t *testing.T) []conformanceCase {
+//go:embed cases.toml
+var text string
+
+func cases(t *testing.T) []oneCase {
 	t.Helper()
-	text, err := os.ReadFile("testdata/conformance.toml")
-	require.NoError(t, err)
-	var read struct{ Case []conformanceCase }
-	meta, err := toml.Decode(string(text), &read)
+	var read struct{ Case []oneCase }
+	meta, err := toml.Decode(text, &read)
 	require.NoError(t, err)
 	require.Empty(t, meta.Undecoded())
 	require.Greater(t, len(read.Case), 60)
 	return read.Case
 }
 
-// conformancePlace is where the cases are tried.
-type conformancePlace struct {
-	inLab  bool
-	api    string            // address of the API
-	direct string            // address at which the server itself answers, past the lab's proxy
-	tokens map[string]string // by who asks
-	known  map[string]string // what {…} stands for
+// Place is where the cases are tried. Who has no token in it asks nothing there; "nobody" has an empty one.
+type Place struct {
+	InLab  bool
+	API    string            // address of the API
+	Direct string            // address at which the server itself answers, past the lab's proxy
+	Tokens map[string]string // by who asks: "ada", "bob", "admin", "nobody", "bogus"
+	Known  map[string]string // what {…} stands for: "ada" and "bob", the ids of users, and "image", one that answers
 }
 
-func (p *conformancePlace) fill(text string) string {
-	for name, value := range p.known {
+func (p *Place) fill(text string) string {
+	for name, value := range p.Known {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
 	return text
 }
 
-// try runs every case in its order: later ones use what earlier ones have made.
-func (p *conformancePlace) try(t *testing.T) {
-	for _, c := range conformanceCases(t) {
+// Try runs every case in its order: later ones use what earlier ones have made.
+func (p *Place) Try(t *testing.T) {
+	for _, c := range cases(t) {
 		other := c.Standalone
-		if p.inLab {
+		if p.InLab {
 			other = c.Lab
 		}
 		if other.Status != 0 || other.Answer != "" {
@@ -82,16 +87,19 @@ func (p *conformancePlace) try(t *testing.T) {
 		if c.As == "" {
 			c.As = "ada"
 		}
-		if token, known := p.tokens[c.As]; other.Skip != "" || (!known && token == "") {
+		if token, known := p.Tokens[c.As]; other.Skip != "" || (!known && token == "") {
 			continue
 		}
-		t.Run(strings.ReplaceAll(c.Name, "/", " "), func(t *testing.T) { p.tryOne(t, c) })
+		passed := t.Run(strings.ReplaceAll(c.Name, "/", " "), func(t *testing.T) { p.tryOne(t, c) })
+		if !passed && (len(c.Save) > 0 || c.Until != "") {
+			t.Fatal("what follows makes no sense without it")
+		}
 	}
 }
 
-const conformanceDeadline = 90 * time.Second
+const deadline = 90 * time.Second
 
-func (p *conformancePlace) tryOne(t *testing.T, c conformanceCase) {
+func (p *Place) tryOne(t *testing.T, c oneCase) {
 	var status int
 	var header http.Header
 	var text string
@@ -102,7 +110,7 @@ func (p *conformancePlace) tryOne(t *testing.T, c conformanceCase) {
 			status, header, text = p.ask(t, c)
 			var shown struct{ Status string }
 			return json.Unmarshal([]byte(text), &shown) == nil && shown.Status == c.Until
-		}, conformanceDeadline, 200*time.Millisecond, "never %s: %s", c.Until, text)
+		}, deadline, 200*time.Millisecond, "never %s: %s", c.Until, text)
 	}
 	require.Equal(t, c.Status, status, text)
 	if c.Content != "" {
@@ -117,18 +125,18 @@ func (p *conformancePlace) tryOne(t *testing.T, c conformanceCase) {
 	for name, field := range c.Save {
 		var answered map[string]any
 		require.NoError(t, json.Unmarshal([]byte(text), &answered))
-		p.known[name] = fmt.Sprint(answered[field])
+		p.Known[name] = fmt.Sprint(answered[field])
 	}
 }
 
-func (p *conformancePlace) ask(t *testing.T, c conformanceCase) (int, http.Header, string) {
+func (p *Place) ask(t *testing.T, c oneCase) (int, http.Header, string) {
 	t.Helper()
 	method, path, _ := strings.Cut(p.fill(c.Request), " ")
-	base := p.api
+	base := p.API
 	if c.Direct || c.Token == "query" || c.Token == "header" {
-		base = p.direct
+		base = p.Direct
 	}
-	token := p.tokens[c.As]
+	token := p.Tokens[c.As]
 	if c.Token == "query" {
 		path += "?ct_token=" + url.QueryEscape(token)
 	}
@@ -212,26 +220,4 @@ func matches(pattern, text string) bool {
 		text = text[at+len(part):]
 	}
 	return true
-}
-
-func TestConformance_Standalone(t *testing.T) {
-	p := newProgram(t)
-	p.config = `
-[limits]
-cpus = { default = 1, max = 4 }
-memory = { default = 1000, max = 8000 }
-idle_timeout = { default = 0, choices = [] }
-
-[[image]]
-name = "JupyterLab"
-image = "` + workspaceImage + `"
-profile = "workspace-minimal"
-`
-	p.start()
-	address := fmt.Sprintf("http://127.0.0.1:%d/api", p.port)
-	(&conformancePlace{
-		api: address, direct: address,
-		tokens: map[string]string{"ada": p.token(), "nobody": "", "bogus": strings.Repeat("0123456789", 4)},
-		known:  map[string]string{"ada": p.owner, "image": workspaceImage},
-	}).try(t)
 }
