@@ -120,7 +120,7 @@ func (m *Manager) index(e *entry) {
 		}
 	}
 	keep(m.queued, !e.record.QueuedAt.IsZero())
-	keep(m.leased, e.record.Lease.Devices != "")
+	keep(m.leased, e.leased() != nil)
 	if e.observed != nil && e.observed.State == workspace.ContainerRunning && !e.observed.StartedAt.Equal(e.use.startedAt) {
 		m.measureNow.ring() // that it runs decides when
 		m.imagesSoon.ring()

@@ -173,6 +173,17 @@ func TestManager_GPUsAreLeasedAndGivenBackOnce(t *testing.T) {
 	l.reach(third, workspace.StatusRunning)
 	require.Equal(t, "GPU-a,GPU-b", l.get(third).Record.Lease.Devices)
 
+	t.Log("and so are leases of records that are older than the containers")
+	l.stop()
+	record := l.get(third).Record
+	record.Lease = workspace.Lease{}
+	require.NoError(t, l.store.PutRecord(t.Context(), record))
+	l.run()
+	fourth := ask("fourth", 1)
+	l.queued(fourth, 1)
+	require.Equal(t, "GPU-a,GPU-b", l.get(third).Record.Lease.Devices)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, fourth, true))
+
 	t.Log("more of them come with the next start")
 	_, err = l.Update(t.Context(), caller, ada, third, manager.UpdateRequest{GPUs: ptr[int64](1)})
 	require.NoError(t, err)

@@ -167,6 +167,7 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 		Handle: made, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: given.secret,
+		Devices: devicesIn(deviceRequests(d.GPUs)),
 	}
 	if size > 0 {
 		observed.ContainerMB = d.Storage.ContainerMB
