@@ -10,8 +10,8 @@ import (
 )
 
 // held is what a workspace takes of the machine: what it was admitted to, what a container of it may use as long as it
-// lives, and what is being made or started just now, which Docker goes on with whatever is wanted meanwhile. GPUs are those
-// of its lease.
+// lives, and what is being made, started or raised just now, which Docker goes on with whatever is wanted meanwhile. GPUs are
+// those of its lease.
 func (e *entry) held() quota.Amounts {
 	var amounts quota.Amounts
 	if isAdmitted(e.record) {
@@ -48,12 +48,16 @@ func (e *entry) launchesAgain() bool {
 	return isAdmitted(e.record) && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
 }
 
-// inFlight returns the step that makes or starts a container just now, nil if none does.
+// inFlight returns the step that just now gives a container what it may use, nil if none does.
 func (e *entry) inFlight() *workspace.Step {
-	if e.now == nil || (e.now.step.Kind != workspace.StepCreate && e.now.step.Kind != workspace.StepStart) {
+	if e.now == nil {
 		return nil
 	}
-	return &e.now.step
+	switch e.now.step.Kind {
+	case workspace.StepCreate, workspace.StepStart, workspace.StepResize:
+		return &e.now.step
+	}
+	return nil
 }
 
 // wantsToRun reports whether a workspace should run and its attempt has not ended.

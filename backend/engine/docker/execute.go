@@ -26,9 +26,10 @@ const (
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	d := step.Deployment
 	switch step.Kind {
-	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart:
+	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart, workspace.StepResize:
 		// Docker goes on with what it was asked for when the asker hangs up, and what it makes then would be nobody's: a
-		// second network of the same name, the container of a workspace that is deleted already (both seen).
+		// second network of the same name, the container of a workspace that is deleted already (both seen), limits that
+		// were taken back.
 		var carriedOut context.CancelFunc
 		ctx, carriedOut = carryThrough(ctx, lastWord)
 		defer carriedOut()
