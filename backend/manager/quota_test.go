@@ -265,12 +265,12 @@ func TestManager_StaysWithinQuotasWhateverIsAskedOfIt(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test that can be repeated
 	within := func() {
 		t.Helper()
-		host := int64(0)
+		host, all := int64(0), l.engine.Running() // at one moment
 		for _, user := range users {
 			var running int
 			var cpus float64
 			var memory int64
-			for _, c := range l.engine.Running() {
+			for _, c := range all {
 				if c.Owner == user {
 					running, cpus, memory, host = running+1, cpus+c.Compute.CPUs, memory+c.Compute.MemoryMB, host+c.Compute.MemoryMB
 				}
