@@ -15,6 +15,7 @@ type entry struct {
 	observed *workspace.Observed // nil: no container
 	told     string              // what an engine that keeps what should be knows; see keeping
 	ready    string              // incarnation whose IDE has answered; see incarnation
+	readyAt  time.Time           // when it did
 	gone     string              // handle of the container that was last reported removed
 	changed  uint64              // Manager.changes when observed last changed
 
