@@ -272,12 +272,16 @@ func (m *Manager) Check(ctx context.Context, caller Caller, owner workspace.Owne
 	return m.admission(workspace.Record{ID: "", Owner: owner, Spec: spec, Volume: request.Volume}, nil, true, !request.Stopped), nil
 }
 
-// CheckUpdate is Check for a change of a workspace. A workspace that does not run is asked about its next start.
+// CheckUpdate is Check for a change of a workspace, and refuses as Update does what is wrong in itself. A workspace that does
+// not run is asked about its next start.
 func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (quota.Decision, error) {
 	if err := caller.mayActFor(owner); err != nil {
 		return quota.Decision{}, err
 	}
 	m.proposeForUpdate(ctx, id, &request)
+	if err := m.refuseLessThanUsed(ctx, caller, owner, id, request.MemoryMB); err != nil {
+		return quota.Decision{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, there := m.entries[id]
@@ -287,6 +291,9 @@ func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspac
 	record := e.record
 	var err error
 	if record.Spec, err = m.updatedSpec(record, request); err != nil {
+		return quota.Decision{}, err
+	}
+	if err := e.refuseLessThanStored(e.record.Spec, record.Spec); err != nil {
 		return quota.Decision{}, err
 	}
 	return m.admission(record, e, false, !isAdmitted(record)), nil

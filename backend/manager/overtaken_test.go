@@ -185,6 +185,8 @@ func TestManager_AVolumeIsNotLoweredBelowWhatIsInIt(t *testing.T) {
 	require.Eventually(t, func() bool { return l.get(a).Storage.VolumeMB == 10_500 }, deadline, time.Millisecond)
 	_, err = l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{VolumeMB: ptr[int64](1)})
 	require.ErrorContains(t, err, "Its files take 10.5 GB, so its volume cannot be lowered to 1 MB.")
+	_, checked := l.CheckUpdate(t.Context(), caller, ada, a, manager.UpdateRequest{VolumeMB: ptr[int64](1)})
+	require.Equal(t, err, checked, "who asks before is told the same")
 }
 
 func TestManager_TheGraceBeginsWhenItRuns(t *testing.T) {
