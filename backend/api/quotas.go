@@ -281,7 +281,7 @@ func (s *service) registerQuotas(api huma.API) {
 		return answer(ctx, s, checked, err)
 	})
 	checkUpdate := operation("check-update", http.MethodPost, workspacesPath+"/{workspace_id}:check", "Say whether a change would fit", tag, http.StatusOK)
-	checkUpdate.Description = "Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start."
+	checkUpdate.Description = "Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start. 422 when a field breaks a limit, 409 when it is less than what is in use."
 	huma.Register(api, checkUpdate, func(ctx context.Context, in *struct {
 		WorkspacePath
 		Body WorkspaceUpdate

@@ -10,8 +10,8 @@ import (
 )
 
 // held is what a workspace takes of the machine: what it was admitted to, what a container of it may use as long as it
-// lives, and what is being made or started just now, which Docker goes on with whatever is wanted meanwhile. GPUs are those
-// of its lease.
+// lives, and what is being made, started or raised just now, which Docker goes on with whatever is wanted meanwhile. GPUs are
+// those of its lease.
 func (e *entry) held() quota.Amounts {
 	var amounts quota.Amounts
 	if isAdmitted(e.record) {
@@ -23,8 +23,24 @@ func (e *entry) held() quota.Amounts {
 	if step := e.inFlight(); step != nil {
 		amounts = amounts.Max(quota.AmountsOf(step.Deployment.Compute))
 	}
-	amounts.GPUs = int64(len(e.record.Lease.List()))
+	amounts.GPUs = int64(len(e.leased()))
 	return amounts
+}
+
+// given are the GPUs of the container that is there, if it runs or will be started as it is.
+func (e *entry) given() []string {
+	if e.observed == nil || e.observed.Devices == "" || !(alive(e.observed) || e.launchesAgain()) {
+		return nil
+	}
+	return workspace.Lease{Devices: e.observed.Devices}.List()
+}
+
+// leased are the GPUs that a workspace holds: those of its lease, and what a container of it was given that its record
+// does not know of, because the record is older.
+func (e *entry) leased() []string { return union(e.record.Lease.List(), e.given()) }
+
+func union(a, b []string) []string {
+	return append(slices.Clip(a), slices.DeleteFunc(b, func(device string) bool { return slices.Contains(a, device) })...)
 }
 
 // launchesAgain reports whether the container that is there does not run and will be started as it is.
@@ -32,12 +48,16 @@ func (e *entry) launchesAgain() bool {
 	return isAdmitted(e.record) && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
 }
 
-// inFlight returns the step that makes or starts a container just now, nil if none does.
+// inFlight returns the step that just now gives a container what it may use, nil if none does.
 func (e *entry) inFlight() *workspace.Step {
-	if e.now == nil || (e.now.step.Kind != workspace.StepCreate && e.now.step.Kind != workspace.StepStart) {
+	if e.now == nil {
 		return nil
 	}
-	return &e.now.step
+	switch e.now.step.Kind {
+	case workspace.StepCreate, workspace.StepStart, workspace.StepResize:
+		return &e.now.step
+	}
+	return nil
 }
 
 // wantsToRun reports whether a workspace should run and its attempt has not ended.
@@ -55,7 +75,7 @@ func (m *Manager) claimOf(e *entry) quota.Claim {
 	record := &e.record
 	return quota.Claim{
 		ID: record.ID, Owner: record.Owner, Name: record.Spec.DisplayName, StorageMB: m.storageOf(e),
-		Held: e.held(), Lease: record.Lease.List(),
+		Held: e.held(), Lease: e.leased(),
 		WaitsSince: record.QueuedAt, Wanted: quota.AmountsOf(record.Spec.Compute),
 	}
 }
@@ -141,30 +161,34 @@ func (m *Manager) admit(record *workspace.Record, observed *workspace.Observed, 
 // settledLease is the lease of a workspace after what it does not hold any more was given back: it keeps what a container
 // of it uses, or is about to be started with, and what it was admitted to.
 func (e *entry) settledLease() workspace.Lease {
-	lease, record := e.record.Lease, e.record
-	if lease.Devices == "" { // as of most, at whatever is published
+	lease, record, given := e.record.Lease, e.record, e.given()
+	if lease.Devices == "" && given == nil { // as of most, at whatever is published
 		return lease
 	}
-	if e.observed != nil && alive(e.observed) && e.observed.Attempt != record.Attempt {
-		return lease // the one before goes on for a moment
-	}
-	used := map[string]bool{}
-	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
-		for _, device := range (workspace.Lease{Devices: e.observed.Devices}).List() {
-			used[device] = true
-		}
-	} else if isAdmitted(record) {
-		for _, device := range lease.List()[:min(int64(len(lease.List())), record.Spec.Compute.GPUs)] {
-			used[device] = true
-		}
+	used := given
+	switch {
+	case e.observed != nil && alive(e.observed) && e.observed.Attempt != record.Attempt:
+		used = union(lease.List(), given) // the one before goes on for a moment
+	case e.observed != nil && (alive(e.observed) || e.launchesAgain()):
+	case isAdmitted(record):
+		used = lease.List()[:min(int64(len(lease.List())), record.Spec.Compute.GPUs)]
 	}
 	if step := e.inFlight(); step != nil {
-		for _, gpu := range step.Deployment.GPUs {
-			used[gpu.ID] = true
-		}
+		used = union(used, namesOf(step.Deployment.GPUs))
 	}
-	kept := slices.DeleteFunc(lease.List(), func(device string) bool { return !used[device] })
-	return workspace.MakeLease(kept, lease.Since)
+	since := lease.Since
+	if since.IsZero() {
+		since = record.DesiredAt
+	}
+	return workspace.MakeLease(used, since)
+}
+
+func namesOf(gpus []workspace.GPU) []string {
+	names := make([]string, len(gpus))
+	for i, gpu := range gpus {
+		names[i] = gpu.ID
+	}
+	return names
 }
 
 // keepQueue gives back what nobody holds any more and lets starts go ahead whose turn has come, until ctx ends.
@@ -190,7 +214,7 @@ func (m *Manager) settle() {
 	defer func() { m.settling = false }()
 	for _, e := range m.leased {
 		if settled := e.settledLease(); settled != e.record.Lease {
-			m.Log.Info("GPUs given back", "id", e.record.ID, "held", e.record.Lease.Devices, "still", settled.Devices)
+			m.Log.Info("GPU lease settled", "id", e.record.ID, "was", e.record.Lease.Devices, "holds", settled.Devices)
 			e.record.Lease = settled
 			m.save(e)
 			m.publish(e)
@@ -248,12 +272,16 @@ func (m *Manager) Check(ctx context.Context, caller Caller, owner workspace.Owne
 	return m.admission(workspace.Record{ID: "", Owner: owner, Spec: spec, Volume: request.Volume}, nil, true, !request.Stopped), nil
 }
 
-// CheckUpdate is Check for a change of a workspace. A workspace that does not run is asked about its next start.
+// CheckUpdate is Check for a change of a workspace, and refuses as Update does what is wrong in itself. A workspace that does
+// not run is asked about its next start.
 func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (quota.Decision, error) {
 	if err := caller.mayActFor(owner); err != nil {
 		return quota.Decision{}, err
 	}
 	m.proposeForUpdate(ctx, id, &request)
+	if err := m.refuseLessThanUsed(ctx, caller, owner, id, request.MemoryMB); err != nil {
+		return quota.Decision{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, there := m.entries[id]
@@ -263,6 +291,9 @@ func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspac
 	record := e.record
 	var err error
 	if record.Spec, err = m.updatedSpec(record, request); err != nil {
+		return quota.Decision{}, err
+	}
+	if err := e.refuseLessThanStored(e.record.Spec, record.Spec); err != nil {
 		return quota.Decision{}, err
 	}
 	return m.admission(record, e, false, !isAdmitted(record)), nil

@@ -135,7 +135,7 @@ func probeOf(prof profile.Profile, route Route) ProbeTarget {
 
 // verdictOn decides whether a workspace is in use. The caller holds the lock.
 func (m *Manager) verdictOn(e *entry) activity.Verdict {
-	votes := append(m.Activity.Votes(e.record.UID), activity.Started(e.observed.StartedAt), activity.ManagerStarted(m.started))
+	votes := append(m.Activity.Votes(e.record.UID), activity.Started(newer(e.observed.StartedAt, e.readyAt)), activity.ManagerStarted(m.started))
 	if !e.record.KeepUntil.IsZero() {
 		votes = append(votes, activity.Extended(e.record.KeepUntil))
 	}
@@ -186,6 +186,13 @@ func (m *Manager) showIdle(e *entry, verdict activity.Verdict) {
 		e.idle = shown
 		m.publish(e)
 	}
+}
+
+func newer(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func idleSentence(timeout time.Duration, verdict activity.Verdict) string {

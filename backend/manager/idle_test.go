@@ -104,6 +104,21 @@ func TestManager_WhatComputesOrIsWorkedInGoesOn(t *testing.T) {
 	})
 }
 
+// Who waits for a slow image has not left it unused: it cannot be used before it answers.
+func TestManager_ItsTimeCountsFromItsFirstAnswer(t *testing.T) {
+	l := newIdleLab(t)
+	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+		if step.Kind == workspace.StepAnswers {
+			time.Sleep(1500 * time.Millisecond)
+		}
+		return nil
+	}
+	id := l.idler(2 * time.Second)
+	ready := time.Now()
+	l.reach(id, workspace.StatusStopped)
+	require.GreaterOrEqual(t, time.Since(ready), 1900*time.Millisecond)
+}
+
 func TestManager_ARestartOfTheManagerGivesEverybodyATimeoutMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newIdleLab(t)

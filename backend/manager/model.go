@@ -15,6 +15,7 @@ type entry struct {
 	observed *workspace.Observed // nil: no container
 	told     string              // what an engine that keeps what should be knows; see keeping
 	ready    string              // incarnation whose IDE has answered; see incarnation
+	readyAt  time.Time           // when it did
 	gone     string              // handle of the container that was last reported removed
 	changed  uint64              // Manager.changes when observed last changed
 
@@ -120,7 +121,7 @@ func (m *Manager) index(e *entry) {
 		}
 	}
 	keep(m.queued, !e.record.QueuedAt.IsZero())
-	keep(m.leased, e.record.Lease.Devices != "")
+	keep(m.leased, e.leased() != nil)
 	if e.observed != nil && e.observed.State == workspace.ContainerRunning && !e.observed.StartedAt.Equal(e.use.startedAt) {
 		m.measureNow.ring() // that it runs decides when
 		m.imagesSoon.ring()

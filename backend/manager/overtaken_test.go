@@ -76,6 +76,36 @@ func TestManager_FewerGPUsCountOnlyOnceTheContainerHasFewer(t *testing.T) {
 	require.Empty(t, l.heldTwice())
 }
 
+// A raise that was asked for and taken back is still on its way.
+func TestManager_WhatIsBeingRaisedCountsUntilItIsKnown(t *testing.T) {
+	l := newLabWith(t, withUserQuota(quota.Sums{MemoryMB: 4000}))
+	raising, goOn := make(chan struct{}), make(chan struct{})
+	l.engine.Fault = func(_ context.Context, s workspace.Step) error {
+		if s.Kind == workspace.StepResize && s.Deployment.Compute.MemoryMB == 3000 {
+			close(raising)
+			<-goOn // whatever is wanted meanwhile
+		}
+		return nil
+	}
+	a := l.have("a", 1000)
+	l.reach(a, workspace.StatusRunning)
+	_, err := l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{MemoryMB: ptr[int64](3000)})
+	require.NoError(t, err)
+	<-raising
+	_, err = l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{MemoryMB: ptr[int64](1000)})
+	require.NoError(t, err)
+	b := l.have("b", 3000)
+	early := l.get(b)
+	close(goOn)
+	require.False(t, early.Record.QueuedAt.IsZero(), "it waits")
+	l.reach(b, workspace.StatusRunning)
+	memory := int64(0)
+	for _, c := range l.engine.Running() {
+		memory += c.Compute.MemoryMB
+	}
+	require.Equal(t, int64(4000), memory)
+}
+
 func TestManager_AContainerThatIsStartedAgainKeepsItsGPUs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := gpuLab(t, 2, nil)
@@ -155,6 +185,8 @@ func TestManager_AVolumeIsNotLoweredBelowWhatIsInIt(t *testing.T) {
 	require.Eventually(t, func() bool { return l.get(a).Storage.VolumeMB == 10_500 }, deadline, time.Millisecond)
 	_, err = l.Update(t.Context(), caller, ada, a, manager.UpdateRequest{VolumeMB: ptr[int64](1)})
 	require.ErrorContains(t, err, "Its files take 10.5 GB, so its volume cannot be lowered to 1 MB.")
+	_, checked := l.CheckUpdate(t.Context(), caller, ada, a, manager.UpdateRequest{VolumeMB: ptr[int64](1)})
+	require.Equal(t, err, checked, "who asks before is told the same")
 }
 
 func TestManager_TheGraceBeginsWhenItRuns(t *testing.T) {

@@ -124,6 +124,10 @@ func TestManager_LowersMemoryNotBelowWhatIsUsed(t *testing.T) {
 	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr[int64](2000)})
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(err))
 	require.ErrorContains(t, err, `"thesis" uses 3 GB of memory now, so it cannot be lowered to 2 GB while it runs.`)
+	_, checked := l.CheckUpdate(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr[int64](2000)})
+	require.Equal(t, err, checked, "who asks before is told the same")
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr[int64](0)})
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "no limit at all is none, whatever is used")
 	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr[int64](3000)})
 	require.NoError(t, err)
 	require.NoError(t, l.Stop(t.Context(), caller, ada, id))
@@ -172,6 +176,17 @@ func TestManager_GPUsAreLeasedAndGivenBackOnce(t *testing.T) {
 	l.run()
 	l.reach(third, workspace.StatusRunning)
 	require.Equal(t, "GPU-a,GPU-b", l.get(third).Record.Lease.Devices)
+
+	t.Log("and so are leases of records that are older than the containers")
+	l.stop()
+	record := l.get(third).Record
+	record.Lease = workspace.Lease{}
+	require.NoError(t, l.store.PutRecord(t.Context(), record))
+	l.run()
+	fourth := ask("fourth", 1)
+	l.queued(fourth, 1)
+	require.Equal(t, "GPU-a,GPU-b", l.get(third).Record.Lease.Devices)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, fourth, true))
 
 	t.Log("more of them come with the next start")
 	_, err = l.Update(t.Context(), caller, ada, third, manager.UpdateRequest{GPUs: ptr[int64](1)})
@@ -254,12 +269,12 @@ func TestManager_StaysWithinQuotasWhateverIsAskedOfIt(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // a test that can be repeated
 	within := func() {
 		t.Helper()
-		host := int64(0)
+		host, all := int64(0), l.engine.Running() // at one moment
 		for _, user := range users {
 			var running int
 			var cpus float64
 			var memory int64
-			for _, c := range l.engine.Running() {
+			for _, c := range all {
 				if c.Owner == user {
 					running, cpus, memory, host = running+1, cpus+c.Compute.CPUs, memory+c.Compute.MemoryMB, host+c.Compute.MemoryMB
 				}

@@ -342,7 +342,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		}
 		m.observe(e, observed)
 	case workspace.StepAnswers:
-		e.ready = incarnation(e.observed)
+		e.ready, e.readyAt = incarnation(e.observed), m.Now()
 		if e.record.Previous != nil && step.Deployment.Attempt == e.record.Attempt {
 			e.record.Previous = nil
 			m.save(e)

@@ -489,10 +489,8 @@ func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool
 // Update changes a workspace: CPUs and memory at once, the name at once, the image by an immediate restart if it runs.
 func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, request UpdateRequest) (*workspace.Workspace, error) {
 	m.proposeForUpdate(ctx, id, &request)
-	if request.MemoryMB != nil {
-		if err := m.refuseLessThanUsed(ctx, caller, owner, id, *request.MemoryMB); err != nil {
-			return nil, err
-		}
+	if err := m.refuseLessThanUsed(ctx, caller, owner, id, request.MemoryMB); err != nil {
+		return nil, err
 	}
 	e, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
 		if err := refuseDeleted(record); err != nil {
@@ -506,11 +504,8 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 		if err != nil {
 			return err
 		}
-		if used := megabytes(e.use.volume.Bytes); after.Storage.VolumeMB < before.Storage.VolumeMB && used > after.Storage.VolumeMB {
-			refused := workspace.Errorf(workspace.CodeConflict, "Its files take %s, so its volume cannot be lowered to %s.",
-				quota.FormatMB(used), quota.FormatMB(after.Storage.VolumeMB))
-			refused.Field, refused.Hint = "storage.volume_size", "Delete files first."
-			return refused
+		if err := e.refuseLessThanStored(before, after); err != nil {
+			return err
 		}
 		if after.DisplayName != before.DisplayName {
 			if !m.can.Renames {
@@ -547,9 +542,25 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 	return e.published, nil
 }
 
+// refuseLessThanStored refuses a volume that is smaller than what was measured in it.
+func (e *entry) refuseLessThanStored(before, after workspace.Spec) error {
+	used := megabytes(e.use.volume.Bytes)
+	if after.Storage.VolumeMB >= before.Storage.VolumeMB || used <= after.Storage.VolumeMB {
+		return nil
+	}
+	refused := workspace.Errorf(workspace.CodeConflict, "Its files take %s, so its volume cannot be lowered to %s.",
+		quota.FormatMB(used), quota.FormatMB(after.Storage.VolumeMB))
+	refused.Field, refused.Hint = "storage.volume_size", "Delete files first."
+	return refused
+}
+
 // refuseLessThanUsed refuses a memory limit below what a running workspace uses now: the kernel would kill something in
-// it, or refuse.
-func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, memoryMB int64) error {
+// it, or refuse. nil asks for nothing, and what is no limit at all is refused as such elsewhere.
+func (m *Manager) refuseLessThanUsed(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, asked *int64) error {
+	if asked == nil || *asked < quota.MinMemoryMB {
+		return nil
+	}
+	memoryMB := *asked
 	view, err := m.Get(caller, owner, id)
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
@@ -168,11 +167,8 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
 		}
-		var devices []string
-		for _, request := range found.HostConfig.DeviceRequests {
-			devices = append(devices, request.DeviceIDs...)
-		}
-		observed.Compute.GPUs, observed.Devices = int64(len(devices)), workspace.MakeLease(devices, time.Time{}).Devices
+		observed.Devices = devicesIn(found.HostConfig.DeviceRequests)
+		observed.Compute.GPUs = int64(len(workspace.Lease{Devices: observed.Devices}.List()))
 		if found.HostConfig.StorageOpt[sizeOption] != "" {
 			// The option itself may count the image as well.
 			observed.ContainerMB, _ = strconv.ParseInt(labels[labelContainerMB], 10, 64)

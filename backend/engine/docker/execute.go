@@ -26,9 +26,10 @@ const (
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	d := step.Deployment
 	switch step.Kind {
-	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart:
+	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart, workspace.StepResize:
 		// Docker goes on with what it was asked for when the asker hangs up, and what it makes then would be nobody's: a
-		// second network of the same name, the container of a workspace that is deleted already (both seen).
+		// second network of the same name, the container of a workspace that is deleted already (both seen), limits that
+		// were taken back.
 		var carriedOut context.CancelFunc
 		ctx, carriedOut = carryThrough(ctx, lastWord)
 		defer carriedOut()
@@ -167,6 +168,7 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 		Handle: made, State: workspace.ContainerCreated, Image: d.Image, Compute: d.Compute, Volume: d.Volume, Secret: given.secret,
+		Devices: devicesIn(deviceRequests(d.GPUs)),
 	}
 	if size > 0 {
 		observed.ContainerMB = d.Storage.ContainerMB

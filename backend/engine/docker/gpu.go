@@ -202,6 +202,15 @@ func deviceRequests(leased []workspace.GPU) []container.DeviceRequest {
 	return requests
 }
 
+// devicesIn are the ids of the devices that Docker was asked for, in the domain's spelling.
+func devicesIn(requests []container.DeviceRequest) string {
+	var ids []string
+	for _, request := range requests {
+		ids = append(ids, request.DeviceIDs...)
+	}
+	return workspace.MakeLease(ids, time.Time{}).Devices
+}
+
 func idsOf(leased []workspace.GPU, driver string) []string {
 	var ids []string
 	for _, gpu := range leased {

@@ -44,6 +44,7 @@ func TestEngine(t *testing.T, can workspace.Capabilities, open func(t *testing.T
 		test  func(s *engineSuite, t *testing.T)
 	}{
 		{"BringsUpAndTakesDown", true, (*engineSuite).bringsUpAndTakesDown},
+		{"TellsOfWhatItMadeAsItIs", can.Limits, (*engineSuite).tellsOfWhatItMadeAsItIs},
 		{"EveryStepCanBeRepeated", true, (*engineSuite).everyStepCanBeRepeated},
 		{"NeverMountsAKeptVolumeUnasked", !can.Keeps, (*engineSuite).neverMountsAKeptVolumeUnasked},
 		{"ReportsWhatHappens", true, (*engineSuite).reportsWhatHappens},
@@ -197,6 +198,23 @@ func (s *engineSuite) bringsUpAndTakesDown(t *testing.T) {
 	snapshot, err = s.Engine.Snapshot(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, snapshot.Volumes)
+}
+
+// What a container holds is known from the moment it is made: GPUs that nobody seems to hold are given to others.
+func (s *engineSuite) tellsOfWhatItMadeAsItIs(t *testing.T) {
+	d := s.deployment(1, s.Good)
+	d.Compute.GPUs = 2
+	d.GPUs = []workspace.GPU{{ID: "GPU-b", Driver: workspace.GPUNvidia}, {ID: "GPU-a", Driver: workspace.GPUNvidia}}
+	s.do(t, workspace.StepImage, d)
+	s.do(t, workspace.StepStorage, d)
+	made := s.do(t, workspace.StepCreate, d)
+	require.Equal(t, "GPU-a,GPU-b", made.Devices)
+	seen := s.find(t, d.ID)
+	require.NotNil(t, seen)
+	require.Equal(t, []any{seen.State, seen.Handle, seen.Devices, seen.Compute, seen.ContainerMB, seen.Secret},
+		[]any{made.State, made.Handle, made.Devices, made.Compute, made.ContainerMB, made.Secret})
+	s.do(t, workspace.StepRemove, d)
+	s.do(t, workspace.StepRemoveStorage, d)
 }
 
 func (s *engineSuite) everyStepCanBeRepeated(t *testing.T) {

@@ -382,7 +382,7 @@ export interface paths {
         put?: never;
         /**
          * Say whether a change would fit
-         * @description Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start.
+         * @description Takes what changing one takes, and changes nothing. A workspace that does not run is asked about its next start. 422 when a field breaks a limit, 409 when it is less than what is in use.
          */
         post: operations["check-update"];
         delete?: never;
