@@ -387,6 +387,13 @@ func (a *App) AdminStop(id, reason string) error {
 	return srv.Manager.AdminStop(ctx, caller, workspace.ID(id), reason)
 }
 
+// AdminCheck says whether a change of anybody's workspace would fit.
+func (a *App) AdminCheck(id string, update api.WorkspaceUpdate) (api.Check, error) {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Presenter.AdminCheck(ctx, caller, workspace.ID(id), update)
+}
+
 // AdminResize changes the limits of anybody's workspace.
 func (a *App) AdminResize(id string, update api.WorkspaceUpdate) (api.Workspace, error) {
 	srv, caller, ctx, done := a.use()

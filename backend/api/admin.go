@@ -202,6 +202,15 @@ func (s *service) registerAdmin(api huma.API) {
 		}
 		return nil, s.fail(ctx, s.Presenter.Manager.AdminStop(ctx, adminOf(ctx), in.id(), reason))
 	})
+	check := operation("admin-check", http.MethodPost, path+"/workspaces/{workspace_id}:check", "Say whether a change of anybody's workspace would fit", tag, http.StatusOK)
+	check.Description = "Takes what changing its limits takes, and changes nothing. The quota is that of its owner."
+	huma.Register(api, check, func(ctx context.Context, in *struct {
+		AdminPath
+		Body WorkspaceUpdate
+	}) (*struct{ Body Check }, error) {
+		checked, err := s.Presenter.AdminCheck(ctx, adminOf(ctx), in.id(), in.Body)
+		return answer(ctx, s, checked, err)
+	})
 	resize := operation("admin-resize", http.MethodPatch, path+"/workspaces/{workspace_id}", "Change the limits of anybody's workspace", tag, http.StatusOK)
 	resize.Description = "Compute, storage and idle timeout only. It is written down who did."
 	huma.Register(api, resize, func(ctx context.Context, in *struct {

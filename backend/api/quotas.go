@@ -168,6 +168,12 @@ func (p *Presenter) CheckUpdate(ctx context.Context, caller manager.Caller, owne
 	return checkOf(decision), err
 }
 
+// AdminCheck says what would become of an administrator's change of anybody's workspace.
+func (p *Presenter) AdminCheck(ctx context.Context, caller manager.Caller, id workspace.ID, update WorkspaceUpdate) (Check, error) {
+	decision, err := p.Manager.AdminCheck(ctx, caller, id, update.Request())
+	return checkOf(decision), err
+}
+
 // Detect says what an image seems to be.
 func (p *Presenter) Detect(ctx context.Context, image string) (Proposal, error) {
 	found, err := p.Manager.Detect(ctx, image)

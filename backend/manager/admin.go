@@ -99,15 +99,28 @@ func (m *Manager) AdminUpdate(ctx context.Context, caller Caller, id workspace.I
 	if err != nil {
 		return nil, err
 	}
-	// An administrator resizes; what the workspace is stays its owner's business.
-	resize := UpdateRequest{
-		CPUs: request.CPUs, MemoryMB: request.MemoryMB, ShmMB: request.ShmMB, Processes: request.Processes, GPUs: request.GPUs,
-		VolumeMB: request.VolumeMB, ContainerMB: request.ContainerMB, IdleTimeout: request.IdleTimeout,
-	}
+	resize := resizeOnly(request)
 	if err := m.audit(ctx, caller, "resize", view, describeResize(resize)); err != nil {
 		return nil, err
 	}
 	return m.Update(ctx, Caller{User: view.Record.Owner}, view.Record.Owner, id, resize)
+}
+
+// AdminCheck is CheckUpdate for AdminUpdate. CodeForbidden unless the caller is an administrator.
+func (m *Manager) AdminCheck(ctx context.Context, caller Caller, id workspace.ID, request UpdateRequest) (quota.Decision, error) {
+	view, err := m.administered(caller, id)
+	if err != nil {
+		return quota.Decision{}, err
+	}
+	return m.CheckUpdate(ctx, Caller{User: view.Record.Owner}, view.Record.Owner, id, resizeOnly(request))
+}
+
+// resizeOnly leaves out what is no administrator's: what the workspace is stays its owner's business.
+func resizeOnly(request UpdateRequest) UpdateRequest {
+	return UpdateRequest{
+		CPUs: request.CPUs, MemoryMB: request.MemoryMB, ShmMB: request.ShmMB, Processes: request.Processes, GPUs: request.GPUs,
+		VolumeMB: request.VolumeMB, ContainerMB: request.ContainerMB, IdleTimeout: request.IdleTimeout,
+	}
 }
 
 func describeResize(r UpdateRequest) string {

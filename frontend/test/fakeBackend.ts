@@ -102,6 +102,11 @@ export class FakeBackend {
     this.calls.push(`admin stop ${id}: ${reason}`);
   }
 
+  adminCheck(id: string): Check {
+    this.onlyAdmins();
+    return this.check(id);
+  }
+
   adminResize(id: string, update: WorkspaceUpdate): Workspace {
     this.onlyAdmins();
     this.calls.push(`admin resize ${id} ${JSON.stringify(update)}`);
@@ -171,6 +176,7 @@ async function answer(backend: FakeBackend, token: string, request: http.Incomin
     else if (path === 'admin/overview') json(backend.onlyAdmins(backend.overview));
     else if (path === 'admin/audit') json(backend.onlyAdmins(backend.audit));
     else if (path === 'admin/config') json(backend.onlyAdmins(backend.settings));
+    else if (adminId !== '' && path.endsWith(':check')) json(backend.adminCheck(adminId));
     else if (adminId !== '' && request.method === 'PATCH') json(backend.adminResize(adminId, (await body()) as WorkspaceUpdate));
     else if (adminId !== '') {
       backend.adminStop(adminId, ((await body()) as { reason: string }).reason);
@@ -240,6 +246,7 @@ export function bind(backend: FakeBackend): { app: DesktopApp; runtime: DesktopR
     AdminAudit: () => bound(() => backend.onlyAdmins(backend.audit)),
     AdminConfig: () => bound(() => backend.onlyAdmins(backend.settings)),
     AdminStop: (id, reason) => bound(() => backend.adminStop(id, reason)),
+    AdminCheck: (id) => bound(() => backend.adminCheck(id)),
     AdminResize: (id, update) => bound(() => backend.adminResize(id, update)),
     List: () => bound(() => backend.workspaces),
     Get: (id) => bound(() => backend.find(id)),

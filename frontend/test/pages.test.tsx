@@ -431,11 +431,11 @@ describe('administration', () => {
 
   test('resizes what is asked about before', async () => {
     backend.me = { id: 'ada0', admin: true };
-    backend.overview = overview({ workspaces: [workspace({ display_name: 'mining' })] });
+    backend.overview = overview({ workspaces: [workspace({ display_name: 'mining', owner: 'bob' })] });
     backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: '' };
     const { user } = await show('/admin');
-    await user.click(await screen.findByRole('button', { name: 'Resize mining of ada0' }));
-    const dialog = await screen.findByRole('dialog', { name: 'Resize mining of ada0' });
+    await user.click(await screen.findByRole('button', { name: 'Resize mining of bob' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Resize mining of bob' });
     const memory = within(dialog).getByRole('spinbutton', { name: 'Memory' });
     await user.clear(memory);
     await user.type(memory, '6');

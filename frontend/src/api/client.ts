@@ -65,8 +65,8 @@ export interface WorkspaceClient {
   update: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
   /** Says what would become of a new workspace; changes nothing. */
   check: (input: WorkspaceInput, signal?: AbortSignal) => Promise<Check>;
-  /** Says what would become of a change. Administrators may ask about other people's, over HTTP. */
-  checkUpdate: (id: string, update: WorkspaceUpdate, about?: { owner?: string; signal?: AbortSignal }) => Promise<Check>;
+  /** Says what would become of a change. */
+  checkUpdate: (id: string, update: WorkspaceUpdate, signal?: AbortSignal) => Promise<Check>;
   /** Keeps it from being stopped for being unused; for its idle timeout once more when no seconds are given. */
   extend: (id: string, seconds?: number) => Promise<Workspace>;
   start: (id: string) => Promise<void>;
@@ -94,6 +94,8 @@ export interface WorkspaceClient {
   adminConfig: () => Promise<Setting[]>;
   /** Stops anybody's workspace; the reason is shown to its owner. */
   adminStop: (id: string, reason: string) => Promise<void>;
+  /** Says what would become of a change of anybody's workspace. */
+  adminCheck: (id: string, update: WorkspaceUpdate, signal?: AbortSignal) => Promise<Check>;
   adminResize: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
 
   /** Sends a snapshot and then every change, across broken connections; returns how to end it. */

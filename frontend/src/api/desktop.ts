@@ -36,6 +36,7 @@ export interface DesktopApp {
   AdminAudit: () => Promise<AuditEntry[]>;
   AdminConfig: () => Promise<Setting[]>;
   AdminStop: (id: string, reason: string) => Promise<void>;
+  AdminCheck: (id: string, update: WorkspaceUpdate) => Promise<Check>;
   AdminResize: (id: string, update: WorkspaceUpdate) => Promise<Workspace>;
   Subscribe: () => Promise<void>;
   Rendered: (report: { route: string; workspaces: RenderedWorkspace[] }) => Promise<void>;
@@ -111,6 +112,7 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
     adminAudit: () => call(app.AdminAudit()),
     adminConfig: () => call(app.AdminConfig()),
     adminStop: (id, reason) => call(app.AdminStop(id, reason)),
+    adminCheck: (id, update) => call(app.AdminCheck(id, update)),
     adminResize: (id, update) => call(app.AdminResize(id, update)),
 
     subscribe: (listener) => {

@@ -93,10 +93,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
     create: async (input) => (await (await send('POST', `${await home()}/workspace`, input)).json()) as Workspace,
     update: async (id, update) => (await (await send('PATCH', await workspace(id), update)).json()) as Workspace,
     check: async (input, signal) => (await (await send('POST', `${await home()}/workspace:check`, input, undefined, asking(signal))).json()) as Check,
-    checkUpdate: async (id, update, { owner, signal } = {}) => {
-      const path = owner === undefined ? await workspace(id, ':check') : `users/${encodeURIComponent(owner)}/workspace/${encodeURIComponent(id)}:check`;
-      return (await (await send('POST', path, update, undefined, asking(signal))).json()) as Check;
-    },
+    checkUpdate: async (id, update, signal) => (await (await send('POST', await workspace(id, ':check'), update, undefined, asking(signal))).json()) as Check,
     extend: async (id, seconds) => (await (await send('POST', await workspace(id, ':extend'), seconds === undefined ? {} : { seconds })).json()) as Workspace,
     start: async (id) => call('POST', await workspace(id, ':start')),
     stop: async (id) => call('POST', await workspace(id, ':stop')),
@@ -125,6 +122,8 @@ export function createHttpClient(base: URL): WorkspaceClient {
     adminStop: async (id, reason) => {
       await send('POST', `admin/workspaces/${encodeURIComponent(id)}:stop`, { reason }, longPatience);
     },
+    adminCheck: async (id, update, signal) =>
+      (await (await send('POST', `admin/workspaces/${encodeURIComponent(id)}:check`, update, undefined, asking(signal))).json()) as Check,
     adminResize: async (id, update) => (await (await send('PATCH', `admin/workspaces/${encodeURIComponent(id)}`, update)).json()) as Workspace,
 
     subscribe: (listener) => subscribe(new URL('events', base), listener),

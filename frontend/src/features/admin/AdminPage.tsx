@@ -17,6 +17,7 @@ import { pathTo } from '../../paths';
 import styles from './Admin.module.css';
 import { AllWorkspaces } from './AllWorkspaces';
 import { Configuration } from './Configuration';
+import { Table } from './Table';
 
 /** Who has what, and what can be done about it. */
 export function AdminPage() {
@@ -68,41 +69,26 @@ function Users({ users }: { users: AdminUser[] }) {
       {users.length === 0 ? (
         <p className="dim">Nobody has a workspace.</p>
       ) : (
-        <div className={styles.frame}>
-          <table className={styles.table} aria-labelledby="admin-users">
-            <thead>
-              <tr>
-                <th scope="col">User</th>
-                <th scope="col">Workspaces</th>
-                <th scope="col">Running</th>
-                <th scope="col">CPU</th>
-                <th scope="col">Memory</th>
-                <th scope="col">Storage</th>
-                {gpus && <th scope="col">GPUs</th>}
-              </tr>
-            </thead>
-            <tbody>
-              {users.map((user) => (
-                <tr key={user.user}>
-                  <th scope="row">
-                    {user.user}
-                    <div className="small dim">
-                      {[user.groups.join(', '), hasQuota(user) ? '' : 'no quota', user.quota.on_exceed === 'queue' ? 'waits when over it' : user.quota.on_exceed === 'refuse' ? 'refused when over it' : '']
-                        .filter((part) => part !== '')
-                        .join(' · ')}
-                    </div>
-                  </th>
-                  <Taken label="Workspaces" taken={user.workspaces} quota={user.quota.workspaces} />
-                  <Taken label="Running" taken={user.running} quota={user.quota.running} />
-                  <Taken label="CPU" taken={user.cpus} quota={user.quota.cpus} />
-                  <Taken label="Memory" taken={user.memory} quota={user.quota.memory} unit="MB" />
-                  <Taken label="Storage" taken={user.storage} quota={user.quota.storage} unit="MB" more={`${formatMB(user.storage_used)} used`} />
-                  {gpus && <Taken label="GPUs" taken={user.gpus} quota={user.quota.gpus} />}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table titleId="admin-users" columns={['User', 'Workspaces', 'Running', 'CPU', 'Memory', 'Storage', ...(gpus ? ['GPUs'] : [])]}>
+          {users.map((user) => (
+            <tr key={user.user}>
+              <th scope="row">
+                {user.user}
+                <div className="small dim">
+                  {[user.groups.join(', '), hasQuota(user) ? '' : 'no quota', user.quota.on_exceed === 'queue' ? 'waits when over it' : user.quota.on_exceed === 'refuse' ? 'refused when over it' : '']
+                    .filter((part) => part !== '')
+                    .join(' · ')}
+                </div>
+              </th>
+              <Taken label="Workspaces" taken={user.workspaces} quota={user.quota.workspaces} />
+              <Taken label="Running" taken={user.running} quota={user.quota.running} />
+              <Taken label="CPU" taken={user.cpus} quota={user.quota.cpus} />
+              <Taken label="Memory" taken={user.memory} quota={user.quota.memory} unit="MB" />
+              <Taken label="Storage" taken={user.storage} quota={user.quota.storage} unit="MB" more={`${formatMB(user.storage_used)} used`} />
+              {gpus && <Taken label="GPUs" taken={user.gpus} quota={user.quota.gpus} />}
+            </tr>
+          ))}
+        </Table>
       )}
     </section>
   );
@@ -121,35 +107,24 @@ function Gpus({ gpus }: { gpus: Gpu[] }) {
   return (
     <section aria-labelledby="admin-gpus">
       <h2 id="admin-gpus">GPUs</h2>
-      <div className={styles.frame}>
-        <table className={styles.table} aria-labelledby="admin-gpus">
-          <thead>
-            <tr>
-              <th scope="col">GPU</th>
-              <th scope="col">Memory</th>
-              <th scope="col">Held by</th>
-            </tr>
-          </thead>
-          <tbody>
-            {gpus.map((gpu) => (
-              <tr key={gpu.id}>
-                <th scope="row">
-                  {gpu.name === '' ? gpu.id : gpu.name} {gpu.name !== '' && <span className="small dim">{gpu.id}</span>}
-                </th>
-                <td data-label="Memory" className="numbers">{gpu.memory === 0 ? '–' : formatMB(gpu.memory)}</td>
-                <td data-label="Held by">
-                  {gpu.holders.length === 0 && <span className="dim">free</span>}
-                  {gpu.holders.map((holder) => (
-                    <div key={holder.id}>
-                      {holder.workspace} of {holder.user} <span className="small dim">since <Ago time={holder.since} /></span>
-                    </div>
-                  ))}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table titleId="admin-gpus" columns={['GPU', 'Memory', 'Held by']}>
+        {gpus.map((gpu) => (
+          <tr key={gpu.id}>
+            <th scope="row">
+              {gpu.name === '' ? gpu.id : gpu.name} {gpu.name !== '' && <span className="small dim">{gpu.id}</span>}
+            </th>
+            <td data-label="Memory" className="numbers">{gpu.memory === 0 ? '–' : formatMB(gpu.memory)}</td>
+            <td data-label="Held by">
+              {gpu.holders.length === 0 && <span className="dim">free</span>}
+              {gpu.holders.map((holder) => (
+                <div key={holder.id}>
+                  {holder.workspace} of {holder.user} <span className="small dim">since <Ago time={holder.since} /></span>
+                </div>
+              ))}
+            </td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }

@@ -15,6 +15,7 @@ import { lookOf } from '../../model/state';
 import { useReported } from '../actions/notices';
 import styles from './Admin.module.css';
 import { ResizeDialog } from './ResizeDialog';
+import { Table } from './Table';
 
 /** More rows at once help nobody; the filter finds the others. */
 const mostRows = 200;
@@ -42,64 +43,46 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
       {found.length === 0 ? (
         <p className="dim">{workspaces.length === 0 ? 'There are none.' : 'Nothing matches.'}</p>
       ) : (
-        <div className={styles.frame}>
-          <table className={styles.table} aria-labelledby="admin-workspaces">
-            <thead>
-              <tr>
-                <th scope="col">Workspace</th>
-                <th scope="col">Owner</th>
-                <th scope="col">State</th>
-                <th scope="col">CPU</th>
-                <th scope="col">Memory</th>
-                <th scope="col">Storage</th>
-                {gpus && <th scope="col">GPUs</th>}
-                <th scope="col">
-                  <span className="spoken">Actions</span>
+        <Table titleId="admin-workspaces" columns={['Workspace', 'Owner', 'State', 'CPU', 'Memory', 'Storage', ...(gpus ? ['GPUs'] : []), <span className="spoken">Actions</span>]}>
+          {found.slice(0, mostRows).map((workspace) => (
+            <Fragment key={workspace.id}>
+              <tr data-open={stopping === workspace.id}>
+                <th scope="row">
+                  <bdi>{workspace.display_name}</bdi>
+                  <div className="small dim">{workspace.image_name}</div>
                 </th>
-              </tr>
-            </thead>
-            <tbody>
-              {found.slice(0, mostRows).map((workspace) => (
-                <Fragment key={workspace.id}>
-                  <tr data-open={stopping === workspace.id}>
-                    <th scope="row">
-                      <bdi>{workspace.display_name}</bdi>
-                      <div className="small dim">{workspace.image_name}</div>
-                    </th>
-                    <td data-label="Owner">{workspace.owner}</td>
-                    <td data-label="State">
-                      <StateMark look={lookOf(workspace)} />
-                      <div className="small dim">{workspace.phase === 'queued' ? queueText(workspace) : workspace.reason}</div>
-                    </td>
-                    <td data-label="CPU" className="numbers">{formatNumber(workspace.compute.cpus)}</td>
-                    <td data-label="Memory" className="numbers">{formatMB(workspace.compute.memory)}</td>
-                    <td data-label="Storage" className="numbers">{storageText(workspace)}</td>
-                    {gpus && <td data-label="GPUs" className="numbers">{workspace.gpu_ids.length > 0 ? workspace.gpu_ids.join(', ') : formatNumber(workspace.compute.gpus)}</td>}
-                    <td className={styles.actions}>
-                      {!readOnly && workspace.actions.includes('stop') && stopping !== workspace.id && (
-                        <Button size="small" aria-label={`Stop ${workspace.display_name} of ${workspace.owner}`} onClick={() => setStopping(workspace.id)}>
-                          Stop
-                        </Button>
-                      )}
-                      {!readOnly && workspace.actions.includes('update') && (
-                        <Button size="small" variant="text" aria-label={`Resize ${workspace.display_name} of ${workspace.owner}`} onClick={() => setResizing(workspace)}>
-                          Resize
-                        </Button>
-                      )}
-                    </td>
-                  </tr>
-                  {stopping === workspace.id && (
-                    <tr className={styles.formRow}>
-                      <td colSpan={gpus ? 8 : 7}>
-                        <StopForm workspace={workspace} onClose={() => setStopping('')} />
-                      </td>
-                    </tr>
+                <td data-label="Owner">{workspace.owner}</td>
+                <td data-label="State">
+                  <StateMark look={lookOf(workspace)} />
+                  <div className="small dim">{workspace.phase === 'queued' ? queueText(workspace) : workspace.reason}</div>
+                </td>
+                <td data-label="CPU" className="numbers">{formatNumber(workspace.compute.cpus)}</td>
+                <td data-label="Memory" className="numbers">{formatMB(workspace.compute.memory)}</td>
+                <td data-label="Storage" className="numbers">{storageText(workspace)}</td>
+                {gpus && <td data-label="GPUs" className="numbers">{workspace.gpu_ids.length > 0 ? workspace.gpu_ids.join(', ') : formatNumber(workspace.compute.gpus)}</td>}
+                <td className={styles.actions}>
+                  {!readOnly && workspace.actions.includes('stop') && stopping !== workspace.id && (
+                    <Button size="small" aria-label={`Stop ${workspace.display_name} of ${workspace.owner}`} onClick={() => setStopping(workspace.id)}>
+                      Stop
+                    </Button>
                   )}
-                </Fragment>
-              ))}
-            </tbody>
-          </table>
-        </div>
+                  {!readOnly && workspace.actions.includes('update') && (
+                    <Button size="small" variant="text" aria-label={`Resize ${workspace.display_name} of ${workspace.owner}`} onClick={() => setResizing(workspace)}>
+                      Resize
+                    </Button>
+                  )}
+                </td>
+              </tr>
+              {stopping === workspace.id && (
+                <tr className={styles.formRow}>
+                  <td colSpan={gpus ? 8 : 7}>
+                    <StopForm workspace={workspace} onClose={() => setStopping('')} />
+                  </td>
+                </tr>
+              )}
+            </Fragment>
+          ))}
+        </Table>
       )}
       {found.length > mostRows && <p className="small dim">{found.length - mostRows} more; the filter finds them.</p>}
       {resizing !== undefined && <ResizeDialog workspace={resizing} onClose={() => setResizing(undefined)} />}

@@ -8,6 +8,7 @@ import { useClient } from '../../api/context';
 import { Ago } from '../../components/Time';
 import { sortedSettings } from '../../model/admin';
 import styles from './Admin.module.css';
+import { Table } from './Table';
 
 /** What is in force, and who said so. Defaults are shown to who asks. */
 export function Configuration() {
@@ -41,30 +42,19 @@ export function Configuration() {
       </p>
       {isError && <p>{errorOf(error).message}</p>}
       {shown.length > 0 && (
-        <div className={styles.frame}>
-          <table className={styles.table} aria-labelledby="admin-config">
-            <thead>
-              <tr>
-                <th scope="col">Key</th>
-                <th scope="col">Value</th>
-                <th scope="col">Origin</th>
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((setting) => (
-                <tr key={setting.key}>
-                  <th scope="row">
-                    <code className="mono">{setting.key}</code> {changed.includes(setting.key) && <span className="small dim">changed</span>}
-                  </th>
-                  <td data-label="Value">
-                    <code className="mono">{setting.value}</code>
-                  </td>
-                  <td data-label="Origin" className={setting.origin === 'default' ? 'dim' : undefined}>{setting.origin}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table titleId="admin-config" columns={['Key', 'Value', 'Origin']}>
+          {shown.map((setting) => (
+            <tr key={setting.key}>
+              <th scope="row">
+                <code className="mono">{setting.key}</code> {changed.includes(setting.key) && <span className="small dim">changed</span>}
+              </th>
+              <td data-label="Value">
+                <code className="mono">{setting.value}</code>
+              </td>
+              <td data-label="Origin" className={setting.origin === 'default' ? 'dim' : undefined}>{setting.origin}</td>
+            </tr>
+          ))}
+        </Table>
       )}
       {shown.length === 0 && !isError && <p className="dim">{filter.trim() === '' ? 'Everything is as it is by default.' : 'Nothing matches.'}</p>}
       {filter.trim() === '' && settings.length > 0 && (

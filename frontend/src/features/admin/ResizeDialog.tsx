@@ -13,7 +13,6 @@ import { isComplete } from '../../components/complaints';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord, AppliesWord } from '../../components/LimitWords';
 import { useCheck } from '../../components/useCheck';
-import { useUser } from '../../components/user';
 import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import styles from './Admin.module.css';
@@ -22,18 +21,13 @@ import styles from './Admin.module.css';
 export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
   const client = useClient();
   const cache = useQueryClient();
-  const user = useUser();
   const verdictId = useId();
   const { data: limits } = useQuery(queries.limits(client, workspace.profile));
   const [edited, setEdited] = useState<Edited>(() => editedFrom(workspace));
   const [problem, setProblem] = useState<ApiError | undefined>();
   const [busy, setBusy] = useState(false);
   const update = updateOf(workspace, edited);
-  // The window can only ask about one's own.
-  const asks = client.kind === 'http' || workspace.owner === user;
-  const checked = useCheck(`admin ${workspace.id}`, asks ? update : undefined, (asked: WorkspaceUpdate, signal) =>
-    client.checkUpdate(workspace.id, asked, { owner: workspace.owner, signal }),
-  );
+  const checked = useCheck(`admin ${workspace.id}`, update, (asked: WorkspaceUpdate, signal) => client.adminCheck(workspace.id, asked, signal));
   const problems = { ...checked.error?.fields, ...problem?.fields };
   const refused = checked.current && (checked.check?.verdict === 'refused' || checked.error?.code === 'invalid') && workspace.status === 'running';
   const save = async (): Promise<void> => {
@@ -92,7 +86,7 @@ export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onC
                 ),
             )}
           </div>
-          {update !== undefined && asks && <VerdictBox id={verdictId} checked={checked} />}
+          {update !== undefined && <VerdictBox id={verdictId} checked={checked} />}
           {problem !== undefined && (
             <p className={styles.problem} role="alert">
               {problem.message}

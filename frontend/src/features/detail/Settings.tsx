@@ -56,7 +56,7 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   // Who corrects what failed wants it to run.
   const starts = update !== undefined && hasEnded(workspace) && workspace.actions.includes('start');
   const { data: limits = usual } = useQuery({ ...queries.limits(client, edited.profile), placeholderData: keepPreviousData });
-  const checked = useCheck(workspace.id, update, (asked: WorkspaceUpdate, signal) => client.checkUpdate(workspace.id, asked, { signal }));
+  const checked = useCheck(workspace.id, update, (asked: WorkspaceUpdate, signal) => client.checkUpdate(workspace.id, asked, signal));
   const problems = { ...checked.error?.fields, ...problem?.fields };
   // One that does not run is asked about its next start, and can be changed meanwhile.
   const refused = checked.current && ((checked.check?.verdict === 'refused' && workspace.status === 'running') || checked.error?.code === 'invalid');
