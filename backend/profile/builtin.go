@@ -173,7 +173,8 @@ var RStudio = Profile{
 }
 
 // Custom is any image that serves something over plain HTTP, on the port that its workspace says. Nothing else is known
-// of it: it is told nothing, asked at its root, and whatever it answers is a sign that it is up.
+// of it: it is asked at its root, and whatever it answers is a sign that it is up. It is told its path in the one way that
+// is Gradio's, whose pages have absolute addresses and no styles otherwise; Streamlit and TensorBoard need nothing (tried).
 var Custom = Profile{
 	Name:       "custom",
 	Title:      "The web program",
@@ -181,7 +182,7 @@ var Custom = Profile{
 	MountPath:  "/workspace",
 	HealthPath: "/",
 	AnyAnswer:  true,
-	Env:        map[string]string{},
+	Env:        map[string]string{"GRADIO_ROOT_PATH": "{access_path}"},
 	Note: "The program is not locked with a secret: other programs on this machine that reach its port can use it. " +
 		"It must work below any path, and only what is in /workspace is kept.",
 	AnswerDeadline: 3 * time.Minute,
