@@ -14,8 +14,8 @@ backend)
 	;;
 database)
 	# Nothing here has to outlive a power cut.
-	exec su postgres -c 'exec /usr/lib/postgresql/*/bin/postgres -D /lab/database -c listen_addresses="*" \
-		-c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off'
+	exec setpriv --reuid postgres --regid postgres --init-groups /usr/lib/postgresql/*/bin/postgres -D /lab/database \
+		-c 'listen_addresses=*' -c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off
 	;;
 storage)
 	cd /lab

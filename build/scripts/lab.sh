@@ -200,7 +200,8 @@ up() {
 	fi
 	build_image
 	ensure_network
-	run "$database" database
+	# PostgreSQL waits for its clients at SIGTERM.
+	run "$database" database --stop-signal SIGINT
 	run "$storage" storage
 	[ "$LAB_PORT" != 0 ] || LAB_PORT=$(free_port)
 	run_backend

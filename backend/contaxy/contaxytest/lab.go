@@ -90,7 +90,7 @@ func Start(t testing.TB, options Options) *Lab {
 		t.Cleanup(func() { lab.RemoveServices(t) })
 		return lab
 	}
-	require.NoError(t, takeTurn())
+	takeTurn(t)
 	lab := &Lab{options: options, current: options, number: freeNumber(), port: freePort(t)}
 	lab.name = fmt.Sprintf("lab-test-%d", lab.number)
 	lab.Namespace = fmt.Sprintf("labtest%d", lab.number)
@@ -121,16 +121,18 @@ func Start(t testing.TB, options Options) *Lab {
 }
 
 // takeTurn waits until no other process has a lab. The lock goes with the process, however that ends.
-func takeTurn() error {
+func takeTurn(t testing.TB) {
+	t.Helper()
 	if shared.turn != nil {
-		return nil
+		return
 	}
 	file, err := os.OpenFile(filepath.Join(os.TempDir(), "lab-workspace-manager-contaxytest.lock"), os.O_RDONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
+	require.NoError(t, err)
+	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		t.Log("waits for other tests to be done with their ML Lab")
+		require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
 	}
 	shared.turn = file
-	return syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
 }
 
 func freeNumber() int {
