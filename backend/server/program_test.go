@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/contaxy/contaxytest"
 	"lab-workspace-manager/backend/engine/docker/dockertest"
 	"lab-workspace-manager/backend/store/sqlite"
 )
@@ -56,7 +57,7 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := contaxytest.Main(m)
 	if program, err := buildProgram(); os.Getenv("LAB_TEST_PROGRAM") == "" && os.Getenv("LAB_TEST_DOCKER") == "1" && err == nil {
 		_ = os.RemoveAll(filepath.Dir(program))
 	}

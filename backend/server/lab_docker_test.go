@@ -1,0 +1,291 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/api"
+	"lab-workspace-manager/backend/contaxy/contaxytest"
+	"lab-workspace-manager/backend/server"
+)
+
+// faultyFront stands between the server and a real lab, and misbehaves when it is told to.
+type faultyFront struct {
+	*httptest.Server
+	fault atomic.Pointer[http.HandlerFunc] // nil = what comes is passed on
+	asked atomic.Int32
+}
+
+func newFaultyFront(t *testing.T, lab *contaxytest.Lab) *faultyFront {
+	t.Helper()
+	target, err := url.Parse(lab.URL)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	f := &faultyFront{}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
+		if fault := f.fault.Load(); fault != nil {
+			(*fault)(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+func (f *faultyFront) misbehaves(how http.HandlerFunc) { f.fault.Store(&how) }
+func (f *faultyFront) isWell()                         { f.fault.Store(nil) }
+
+// faults are the ways in which a lab, or what stands before it, is not well.
+var faults = map[string]http.HandlerFunc{
+	"it answers 500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+	"its front has nobody behind it": func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<html><h1>502 Bad Gateway</h1></html>")
+	},
+	"it answers a page": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<html>Under maintenance</html>")
+	},
+	"it answers garbage": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte{0, 1, 2, 0xff, '{'}) },
+	"it hangs up": func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	},
+	"it says nothing": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+}
+
+// inLab is the server as an extension of a real lab, in this process.
+type inLab struct {
+	t       *testing.T
+	lab     *contaxytest.Lab
+	address string
+	log     *safeBuffer
+	stop    func()
+}
+
+func startInLab(t *testing.T, lab *contaxytest.Lab, endpoint string) *inLab {
+	t.Helper()
+	l := &inLab{t: t, lab: lab, log: &safeBuffer{}}
+	loaded := load(t, t.TempDir(), "", "CONTAXY_API_ENDPOINT="+endpoint, "WORKSPACE_IMAGE_DEFAULT="+workspaceImage, "PORT=0")
+	port := freePort(t)
+	loaded.Config.Server.Listen = fmt.Sprintf("127.0.0.1:%d", port)
+	l.address = fmt.Sprintf("http://127.0.0.1:%d/api", port)
+	srv, err := server.New(t.Context(), server.Options{
+		Loaded: loaded, Frontend: pages, API: true, Log: slog.New(slog.NewTextHandler(l.log, nil)),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	l.stop = func() {
+		cancel()
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(20 * time.Second):
+			t.Error("the server does not end")
+		}
+		l.stop = func() {}
+	}
+	t.Cleanup(func() {
+		l.stop()
+		require.NotContains(t, l.log.String(), "panic")
+		for _, user := range []contaxytest.User{lab.Admin, lab.Ada, lab.Bob} {
+			require.NotContains(t, l.log.String(), user.Token, "no token is logged")
+		}
+	})
+	return l
+}
+
+func (l *inLab) ask(user contaxytest.User, method, path, body string) (status int, text string) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, l.address+path, strings.NewReader(body))
+	require.NoError(l.t, err)
+	request.Header.Set("Authorization", "Bearer "+user.Token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(l.t, err)
+	read, err := io.ReadAll(response.Body)
+	require.NoError(l.t, err)
+	require.NoError(l.t, response.Body.Close())
+	require.NotContains(l.t, string(read), user.Token)
+	return response.StatusCode, string(read)
+}
+
+func (l *inLab) workspaces(user contaxytest.User) string { return "/users/" + user.ID + "/workspace" }
+
+func (l *inLab) list(as, of contaxytest.User) (status int, listed []api.Workspace, text string) {
+	l.t.Helper()
+	status, text = l.ask(as, http.MethodGet, l.workspaces(of), "")
+	if status == http.StatusOK {
+		require.NoError(l.t, json.Unmarshal([]byte(text), &listed))
+	}
+	return status, listed, text
+}
+
+func (l *inLab) create(user contaxytest.User, body string) api.Workspace {
+	l.t.Helper()
+	var made api.Workspace
+	require.Eventually(l.t, func() bool { // the lab may be about to be reached
+		status, text := l.ask(user, http.MethodPost, l.workspaces(user), body)
+		return status == http.StatusOK && json.Unmarshal([]byte(text), &made) == nil
+	}, 20*time.Second, 100*time.Millisecond)
+	return made
+}
+
+// becomes waits until somebody's only workspace has a status.
+func (l *inLab) becomes(user contaxytest.User, status string) (shown api.Workspace) {
+	l.t.Helper()
+	last := ""
+	require.Eventually(l.t, func() bool {
+		answered, listed, text := l.list(user, user)
+		last = text
+		if answered != http.StatusOK || len(listed) != 1 {
+			return false
+		}
+		shown = listed[0]
+		return shown.Status == status
+	}, 2*time.Minute, 100*time.Millisecond, "never %s: %s", status, &last)
+	return shown
+}
+
+func TestInLab_NothingIsLostWhileTheLabIsNotWell(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	front := newFaultyFront(t, lab)
+	front.misbehaves(faults["it hangs up"])
+	l := startInLab(t, lab, front.URL+"/api")
+
+	t.Log("a lab that is not there when we start is waited for")
+	status, text := l.ask(lab.Ada, http.MethodGet, l.workspaces(lab.Ada), "")
+	require.Equal(t, http.StatusServiceUnavailable, status, text)
+	require.Contains(t, text, "ML Lab does not answer")
+	response, err := http.Get(l.address + "/healthy")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode, "probes see that we live")
+	front.isWell()
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	running := l.becomes(lab.Ada, "running")
+	container := docker(t, "inspect", "-f", "{{.Id}}", made.ID)
+
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			front.misbehaves(fault)
+			seen := ""
+			require.Eventually(t, func() bool { // at first what was known a moment ago still counts
+				status, listed, text := l.list(lab.Ada, lab.Ada)
+				seen = text
+				require.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable}, status, text)
+				if status == http.StatusOK {
+					require.Len(t, listed, 1, "nothing is lost")
+					return listed[0].Status == "unknown" && listed[0].Reason != ""
+				}
+				return strings.Contains(text, "ML Lab")
+			}, 90*time.Second, 200*time.Millisecond, "it is said: %s", &seen)
+			status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":stop", "")
+			require.Equal(t, http.StatusServiceUnavailable, status, text)
+			front.isWell()
+			again := l.becomes(lab.Ada, "running")
+			require.Equal(t, running.AccessURL, again.AccessURL)
+		})
+	}
+	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID), "nothing was started anew")
+
+	t.Log("a lab that is restarted, with another key for its sessions, is found again")
+	lab.RestartBackend(t, contaxytest.Options{JWTSecret: "another one"})
+	l.becomes(lab.Ada, "running")
+}
+
+func TestInLab_WhatOthersDoInTheLabIsSeen(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	l.becomes(lab.Ada, "running")
+	service := "/api/projects/" + lab.Ada.ID + "/services/" + made.ID
+	act := func(action string) {
+		t.Helper()
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, service+"/actions/"+action, map[string]any{}), http.StatusOK, nil)
+	}
+
+	act("stop")
+	require.Contains(t, l.becomes(lab.Ada, "stopped").Reason, "ML Lab")
+	act("start")
+	l.becomes(lab.Ada, "running")
+
+	t.Log("a container that somebody removed by hand")
+	docker(t, "rm", "-f", made.ID)
+	l.becomes(lab.Ada, "stopped")
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	l.becomes(lab.Ada, "running")
+
+	t.Log("one that somebody renamed by hand is the lab's still, and comes back with its name")
+	docker(t, "rename", made.ID, made.ID+"-old")
+	docker(t, "rename", made.ID+"-old", made.ID)
+	l.becomes(lab.Ada, "running")
+
+	t.Log("a service that is no workspace is none of ours")
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, "/api/projects/"+lab.Ada.ID+"/services", contaxytest.Echo("Something else")), http.StatusOK, nil)
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodDelete, service, nil), http.StatusNoContent, nil)
+	require.Eventually(t, func() bool { _, listed, _ := l.list(lab.Ada, lab.Ada); return len(listed) == 0 }, 30*time.Second, 200*time.Millisecond, "a service that was deleted there is gone")
+}
+
+func TestInLab_ATokenThatWasRevokedWorksNoLongerThanIsSaid(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	again := lab.Login(t, "ada", "password")
+	status, _, text := l.list(again, again)
+	require.Equal(t, http.StatusOK, status, text)
+	form := url.Values{"token": {again.Token}}
+	response, err := http.PostForm(lab.URL+"/api/auth/oauth/revoke", form)
+	require.NoError(t, err)
+	require.Less(t, response.StatusCode, 300)
+	began := time.Now()
+	require.Eventually(t, func() bool { status, _, _ := l.list(again, again); return status == http.StatusUnauthorized }, 40*time.Second, 200*time.Millisecond)
+	t.Logf("it worked for %s", time.Since(began).Round(100*time.Millisecond))
+	require.Less(t, time.Since(began), 32*time.Second)
+}
+
+// What the lab says counts, and is asked for as seldom as can be.
+func TestInLab_OurShareOfARequest(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	front := newFaultyFront(t, lab)
+	l := startInLab(t, lab, front.URL+"/api")
+	const many = 40
+	for n := range many {
+		l.create(lab.Ada, fmt.Sprintf(`{"display_name": "workspace %d", "is_stopped": true}`, n))
+	}
+	l.stop()
+	l = startInLab(t, lab, front.URL+"/api")
+	require.Eventually(t, func() bool {
+		status, listed, _ := l.list(lab.Ada, lab.Ada)
+		return status == http.StatusOK && len(listed) == many
+	}, 20*time.Second, 10*time.Millisecond)
+	before, took := front.asked.Load(), []time.Duration{}
+	for range 200 {
+		began := time.Now()
+		status, listed, text := l.list(lab.Ada, lab.Ada)
+		took = append(took, time.Since(began))
+		require.Equal(t, http.StatusOK, status, text)
+		require.Len(t, listed, many)
+	}
+	slices.Sort(took)
+	t.Logf("a list of %d, the lab's yes known: median %s, slowest %s; the lab was asked %d times during 200 lists", many, took[len(took)/2], took[len(took)-1], front.asked.Load()-before)
+	require.LessOrEqual(t, front.asked.Load()-before, int32(8))
+}
