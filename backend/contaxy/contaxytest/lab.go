@@ -87,6 +87,7 @@ func Start(t testing.TB, options Options) *Lab {
 	shared.Lock()
 	defer shared.Unlock()
 	if lab := shared.labs[options]; lab != nil {
+		require.NotEmpty(t, lab.Bob.Token, "the lab did not come up for an earlier test, which says why")
 		t.Cleanup(func() { lab.RemoveServices(t) })
 		return lab
 	}
@@ -195,7 +196,7 @@ func (l *Lab) RestartBackend(t testing.TB, options Options) {
 	l.current = options
 	require.NoError(t, l.script("restart-backend"))
 	t.Cleanup(func() {
-		if l.current != l.options {
+		if shared.kept && l.current != l.options {
 			l.current = l.options
 			require.NoError(t, l.script("restart-backend"))
 		}
