@@ -129,7 +129,7 @@ func Default() Config {
 	return Config{
 		Engine: EngineAuto,
 		Server: Server{Listen: "127.0.0.1:8080", AccessListen: "127.0.0.1:8081"},
-		Docker: Docker{Reach: ReachAuto, SubnetPool: "10.201.0.0/16"},
+		Docker: Docker{Reach: ReachAuto, SubnetPool: "172.29.0.0/16"},
 		Policy: quota.Policy{
 			Limits: quota.Limits{
 				CPUs:        quota.Range[float64]{Default: 1, Max: 4},

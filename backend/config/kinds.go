@@ -287,7 +287,7 @@ func dockerHost() kind[string] {
 }
 
 func subnetPool() kind[string] {
-	return ofText(`a private IPv4 range of at least 256 addresses, such as "10.201.0.0/16"`, checked(func(text string) bool {
+	return ofText(`a private IPv4 range of at least 256 addresses, such as "172.29.0.0/16"`, checked(func(text string) bool {
 		prefix, err := netip.ParsePrefix(text)
 		return err == nil && prefix.Addr().Is4() && prefix.Addr().IsPrivate() && prefix.Masked() == prefix && prefix.Bits() >= 8 && prefix.Bits() <= 24
 	}))

@@ -37,7 +37,7 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	record.Spec = m.specOf(kept, record.Spec)
 	if told := keeping(Deploy(record, m.around(e, record.Spec))); told != e.told {
 		m.Log.Info("workspace was changed at its engine", "id", kept.ID)
-		e.told = told
+		e.told, e.toldSpec = told, record.Spec
 	} else {
 		record.Spec = e.record.Spec
 	}
@@ -85,7 +85,7 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 		record.Desired = workspace.DesiredStopped
 	}
 	e := &entry{record: record}
-	e.told = keeping(Deploy(record, m.around(e, record.Spec)))
+	e.told, e.toldSpec = keeping(Deploy(record, m.around(e, record.Spec))), record.Spec
 	e.observed = present(kept.Observed, e)
 	if e.observed != nil && m.Now().Sub(e.observed.StartedAt) > surelyBooted {
 		e.ready = incarnation(e.observed)
@@ -94,6 +94,54 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	m.save(e)
 	m.judge(e)
 	return e
+}
+
+// whenTold waits until an engine that keeps what should be knows what a workspace should be, and returns what is shown of it
+// then; or the engine's refusal, which has been taken back where it could be.
+func (m *Manager) whenTold(ctx context.Context, e *entry) (*workspace.Workspace, error) {
+	var refused error
+	err := m.waitFor(ctx, e, func(e *entry) bool {
+		refused = e.refused
+		return e.removed || refused != nil || e.record.Outcome != nil || e.told == keeping(Deploy(e.record, m.around(e, e.record.Spec)))
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.published, err
+}
+
+// runs reports whether a workspace has a container that lives.
+func (m *Manager) runs(e *entry) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.observed != nil && alive(e.observed)
+}
+
+// isRefusal reports whether an engine has understood what it is told and does not want it. Trying again helps nobody.
+func isRefusal(err error) bool {
+	switch workspace.CodeOf(err) {
+	case workspace.CodeInvalid, workspace.CodeForbidden, workspace.CodeConflict, workspace.CodeWrongState:
+		return true
+	}
+	return false
+}
+
+// takeBack follows the refusal of an engine that keeps what should be: what it keeps stays, and what it does not know at all
+// is forgotten. The caller holds the lock.
+func (m *Manager) takeBack(e *entry, err error) {
+	m.Log.Info("the engine refuses a workspace as it should be", "id", e.record.ID, "error", err)
+	e.refused = err
+	if e.told == "" {
+		if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
+			m.Log.Error("state not written", "id", e.record.ID, "error", err)
+		}
+		m.remove(e)
+		return
+	}
+	e.record.Spec = e.toldSpec
+	m.noticeNow(e, "It could not be changed: "+workspace.MessageOf(err))
 }
 
 // dropKept removes a workspace that the engine keeps no more: somebody has deleted it there. The caller holds the lock.

@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -189,6 +190,45 @@ func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {
 	id := l.create("thesis", workspacetest.FakeMissingImage)
 	require.NotEmpty(t, l.reach(id, workspace.StatusFailed).Reason)
 	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{Image: ptr(workspacetest.FakeGoodImage)})
+	require.NoError(t, err)
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	l.reach(id, workspace.StatusRunning)
+}
+
+func TestKept_WhatTheEngineRefusesIsSaidAndTakenBack(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	refuses := workspace.Invalid("container_image", "The image is not allowed.")
+	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+		if step.Kind == workspace.StepStorage && step.Deployment.Image == workspacetest.FakeDeafImage {
+			return refuses
+		}
+		return nil
+	}
+	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("thesis"), Image: ptr(workspacetest.FakeDeafImage)})
+	require.ErrorIs(t, err, refuses)
+	listed, err := l.List(caller, ada)
+	require.NoError(t, err)
+	require.Empty(t, listed, "nothing is left of what nobody has kept")
+
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	snapshot, err := l.keeps.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Kept, 1, "what was answered is kept")
+	l.reach(id, workspace.StatusRunning)
+	handle := l.handle(id)
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{Image: ptr(workspacetest.FakeDeafImage)})
+	require.NoError(t, err)
+	view := l.eventually(id, "it goes on as it was, and says why", func(w *workspace.Workspace) bool {
+		return w.Status == workspace.StatusRunning && w.Record.Spec.Image == workspacetest.FakeGoodImage && w.Reason != ""
+	})
+	require.Contains(t, view.Reason, "not allowed")
+	require.Equal(t, handle, l.handle(id))
+
+	require.NoError(t, l.Stop(t.Context(), caller, ada, id))
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{Image: ptr(workspacetest.FakeDeafImage)})
+	require.ErrorIs(t, err, refuses)
+	require.Equal(t, workspacetest.FakeGoodImage, l.get(id).Record.Spec.Image)
+	_, err = l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr(int64(3000))})
 	require.NoError(t, err)
 	require.NoError(t, l.Start(t.Context(), caller, ada, id))
 	l.reach(id, workspace.StatusRunning)

@@ -14,6 +14,8 @@ type entry struct {
 	record   workspace.Record
 	observed *workspace.Observed // nil: no container
 	told     string              // what an engine that keeps what should be knows; see keeping
+	toldSpec workspace.Spec      // the same, to go back to
+	refused  error               // what it has last refused
 	ready    string              // incarnation whose IDE has answered; see incarnation
 	readyAt  time.Time           // when it did
 	gone     string              // handle of the container that was last reported removed
@@ -24,6 +26,7 @@ type entry struct {
 	done     doneSteps // of that start
 	phase    string    // kind of the step that goes on, or PhaseQueued
 	now      *activeStep
+	stepSpec workspace.Spec // of which now is made
 	// stepEnded is when the last step on it ended: what an engine that keeps says of a time before that is too old.
 	stepEnded time.Time
 	working   bool          // a worker lives

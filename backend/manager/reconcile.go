@@ -198,7 +198,7 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 	}
 	e.taken++
 	stepCtx, cancel := context.WithCancelCause(ctx)
-	e.now = &activeStep{step: step, cancel: cancel}
+	e.now, e.stepSpec = &activeStep{step: step, cancel: cancel}, e.record.Spec
 	e.phase = string(step.Kind)
 	e.steps = e.steps.begin(step.Kind, m.Now())
 	return step, stepCtx, goAhead
@@ -320,7 +320,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 	case workspace.StepStorage:
 		m.volumeMade(e, step)
 		if m.can.Keeps {
-			e.told = keeping(step.Deployment)
+			e.told, e.toldSpec = keeping(step.Deployment), e.stepSpec
 			if observed != nil { // what ran was started anew
 				m.observe(e, observed)
 			}
@@ -358,6 +358,10 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Duration {
 	decision := decideFailure(step, err, e.record, e.observed, e.failures, m.Now())
 	m.Log.Warn("step failed", "id", e.record.ID, "step", step.Kind, "cause", step.Cause, "error", err)
+	if step.Kind == workspace.StepStorage && m.can.Keeps && isRefusal(err) {
+		m.takeBack(e, err)
+		return 0
+	}
 	switch {
 	case decision.keepImage && m.keepImage(e):
 		m.noticeNow(e, decision.notice)

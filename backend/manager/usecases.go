@@ -108,25 +108,35 @@ func clip(s string) string {
 	return s
 }
 
-// Create stores a new workspace, which then starts unless it was asked to be stopped. It returns at once.
+// Create stores a new workspace, which then starts unless it was asked to be stopped. It returns at once, but where the engine
+// keeps what should be: then when that knows it, since nobody else would after a restart.
 // CodeInvalid for a field that breaks a rule or a limit, CodeConflict for a name or a volume that is taken,
 // CodeUnavailable while the engine does not answer.
 func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Owner, request CreateRequest) (*workspace.Workspace, error) {
+	e, view, err := m.create(ctx, caller, owner, request)
+	if err != nil || !m.can.Keeps {
+		return view, err
+	}
+	return m.whenTold(ctx, e)
+}
+
+// create makes the entry of a new workspace, and returns what is shown of it at first.
+func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Owner, request CreateRequest) (*entry, *workspace.Workspace, error) {
 	if err := caller.mayActFor(owner); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	request.Profile = m.proposeFor(ctx, request.Profile, request.Image, &request.Port)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.refuseWithoutEngine(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	spec, err := m.newSpec(owner, request)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := m.refuseTakenName(owner, spec.DisplayName, ""); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := m.Now()
 	record := workspace.Record{
@@ -138,19 +148,19 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	}
 	if request.CreatedAt != nil {
 		if request.CreatedAt.After(now) {
-			return nil, workspace.Invalid("created_at", "created_at is in the future. Leave it out for a new workspace.")
+			return nil, nil, workspace.Invalid("created_at", "created_at is in the future. Leave it out for a new workspace.")
 		}
 		record.CreatedAt = *request.CreatedAt
 	}
 	record.ID = m.newID(owner, spec.DisplayName)
 	if err := m.chooseVolume(&record, request.Volume); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := m.obey(&record, nil, m.admission(record, nil, true, !request.Stopped)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := m.Store.PutRecord(ctx, record); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e := &entry{record: record}
 	m.insert(e)
@@ -158,7 +168,7 @@ func (m *Manager) Create(ctx context.Context, caller Caller, owner workspace.Own
 	if request.Volume != "" {
 		m.board.announce(EventVolumes, owner)
 	}
-	return e.published, nil
+	return e, e.published, nil
 }
 
 // newID names a new workspace. The caller holds the lock.
@@ -358,7 +368,7 @@ func (m *Manager) change(ctx context.Context, caller Caller, owner workspace.Own
 		e.probeDue = time.Time{}
 		m.idleSoon.ring()
 	}
-	e.record = record
+	e.record, e.refused = record, nil
 	m.redirect(e)
 	return e, nil
 }
@@ -515,7 +525,7 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 				return err
 			}
 		}
-		replaces := after.Image != before.Image || after.Profile != before.Profile
+		replaces := !m.can.Keeps && (after.Image != before.Image || after.Profile != before.Profile)
 		if replaces && record.Desired == workspace.DesiredRunning && record.Outcome == nil {
 			if record.Previous == nil {
 				record.Previous = &workspace.PreviousImage{Image: before.Image, Profile: before.Profile, Attempt: record.Attempt}
@@ -536,6 +546,9 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 	})
 	if err != nil {
 		return nil, err
+	}
+	if m.can.Keeps && !m.runs(e) { // what runs is started anew by the change, which takes its time
+		return m.whenTold(ctx, e)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
