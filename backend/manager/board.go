@@ -3,6 +3,7 @@ package manager
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"lab-workspace-manager/backend/workspace"
 )
@@ -67,7 +68,10 @@ func (b *board) put(view *workspace.Workspace, route Route) {
 	owner, id := view.Record.Owner, view.Record.ID
 	list := b.byOwner[owner]
 	if old, there := b.byID[id]; there {
-		list[slices.Index(list, old)] = view
+		from, _ := slices.BinarySearchFunc(list, old.Record.CreatedAt, func(w *workspace.Workspace, at time.Time) int {
+			return w.Record.CreatedAt.Compare(at)
+		})
+		list[from+slices.Index(list[from:], old)] = view
 	} else {
 		at, _ := slices.BinarySearchFunc(list, view, func(a, b *workspace.Workspace) int {
 			if c := a.Record.CreatedAt.Compare(b.Record.CreatedAt); c != 0 {

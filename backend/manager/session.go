@@ -130,7 +130,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	}
 	defer m.stirred.ring()
 	m.engine.startedAt = snapshot.EngineStartedAt
-	var changed []*entry
+	var changed, others []*entry
 	for id, e := range m.entries {
 		known := e.observed
 		if !m.can.Keeps && e.changed <= before { // else something newer than this look is known
@@ -138,6 +138,8 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 		}
 		if !e.working || !sameObservation(known, e.observed) { // a worker that pauses is not woken by what it knows
 			changed = append(changed, e)
+		} else {
+			others = append(others, e)
 		}
 	}
 	if host != nil { // only now, or what ended with the engine would be shown as running for a moment
@@ -145,6 +147,9 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	}
 	for _, e := range changed {
 		m.reconsider(e)
+	}
+	for _, e := range others { // what is shown of them says that the engine is away
+		m.publish(e)
 	}
 	if m.volumeChanges == volumesBefore {
 		m.setVolumes(snapshot.Volumes)
@@ -275,7 +280,7 @@ func (m *Manager) engineLost(err error) {
 	m.republishAll()
 }
 
-// engineBack marks the engine as there. The caller holds the lock.
+// engineBack marks the engine as there. The caller holds the lock, and publishes every workspace afterwards.
 func (m *Manager) engineBack(host workspace.Host) {
 	if m.engine.up {
 		return
@@ -288,7 +293,7 @@ func (m *Manager) engineBack(host workspace.Host) {
 	}
 	close(m.engine.back)
 	m.Log.Info("engine connected", "engine", host.Engine, "version", host.Version, "endpoint", host.Endpoint)
-	m.republishAll()
+	m.board.announce(EventHost, "")
 }
 
 func (m *Manager) republishAll() {
