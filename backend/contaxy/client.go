@@ -146,12 +146,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 // untrusted says that somebody answers who cannot be trusted, or does not speak TLS; nil for other errors.
 func untrusted(endpoint string, err error) error {
 	problem := &workspace.Error{Code: workspace.CodeUnavailable, Err: err}
-	if plain, found := errors.AsType[tls.RecordHeaderError](err); found {
-		problem.Message, problem.Hint = "What answers at "+endpoint+" does not speak TLS.", "Write http:// in place of https://, if the way to it is one that you trust."
-		if strings.HasPrefix(string(plain.RecordHeader[:]), "HTTP") {
-			return problem
-		}
-		problem.Hint = "Check the port."
+	if _, found := errors.AsType[tls.RecordHeaderError](err); found || errors.Is(err, http.ErrSchemeMismatch) {
+		problem.Message, problem.Hint = "What answers at "+endpoint+" does not speak TLS.", "Write http:// in place of https://, if the way there is one that you trust."
 		return problem
 	}
 	if unverified, found := errors.AsType[*tls.CertificateVerificationError](err); found {

@@ -421,8 +421,8 @@ func (r *registrar) carryOut(ctx context.Context, next step) error {
 	return nil
 }
 
-// outlastCut finds out what became of a request whose answer was lost. That is the rule for the first extension of a lab on
-// Docker: its backend joins a new network while it works on the request, and Docker cuts its connections for that.
+// outlastCut finds out what became of a request whose answer was lost. The first extension of a lab on Docker makes its
+// backend join a new network; if that comes first by its name, Docker moves the backend's ports there, and cuts what is open.
 func (r *registrar) outlastCut(ctx context.Context, id string, lost error) error {
 	r.say("The connection was cut while the lab was at work. Looking what became of it …")
 	deadline := time.NewTimer(registeredWithin)

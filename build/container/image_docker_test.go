@@ -113,7 +113,7 @@ func TestImage_NeedsLittleMemory(t *testing.T) {
 	}
 	megabytes := memoryOf(t, id)
 	t.Logf("%.1f MB after 800 requests", megabytes)
-	require.Less(t, megabytes, 40.0)
+	require.Less(t, megabytes, 30.0)
 	require.Equal(t, "false", inspect(t, id, "{{.State.OOMKilled}}"))
 }
 

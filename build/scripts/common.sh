@@ -266,6 +266,25 @@ build_extension_image() {
 	rm -rf "$context"
 }
 
+# ---- programs that only tests use -----------------------------------------------
+
+tools=$project/build/bin/tools
+
+# install_tool NAME MODULE@VERSION: from source, once for each version.
+install_tool() {
+	local stamp=$tools/.$1
+	if [ -x "$tools/$1" ] && is_fresh "$stamp" "$2"; then return 0; fi
+	say "Building $1 (some minutes, the first time)."
+	GOBIN=$tools go install "$2"
+	echo "$2" >"$stamp"
+}
+
+# The Helm chart is rendered by the one, and checked against the schemas of Kubernetes by the other.
+install_chart_tools() {
+	install_tool helm helm.sh/helm/v3/cmd/helm@v3.19.5
+	install_tool kubectl-validate sigs.k8s.io/kubectl-validate@v0.0.4
+}
+
 # ---- building -------------------------------------------------------------------
 
 checksum=(sha256sum)

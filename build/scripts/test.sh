@@ -10,7 +10,7 @@
 # all it has started. A stage whose subject does not exist fails: nothing is passed over.
 
 stages=(scripts frontend-build dependencies go-lint frontend-lint frontend-test binaries
-	other-systems image lab-image go-test e2e window)
+	other-systems chart-tools image lab-image go-test e2e window)
 
 stage_scripts() { build/scripts/lint.sh scripts; }
 
@@ -51,7 +51,10 @@ stage_other-systems() {
 stage_image() {
 	build_workspace_image "$headless_binary"
 	"$headless_binary" images build workspace-vscode
+	build_extension_image "$headless_binary"
 }
+
+stage_chart-tools() { install_chart_tools; }
 
 # The ML Lab that tests bring up.
 stage_lab-image() { build/scripts/lab.sh image; }
@@ -61,7 +64,7 @@ stage_lab-image() { build/scripts/lab.sh image; }
 stage_go-test() {
 	local program=$project/build/bin/.with-race-detector
 	CGO_ENABLED=1 go build -race -o "$program" .
-	LAB_TEST_DOCKER=1 LAB_TEST_PROGRAM=$program GORACE=halt_on_error=1 \
+	LAB_TEST_DOCKER=1 LAB_TEST_TOOLS=$tools LAB_TEST_PROGRAM=$program GORACE=halt_on_error=1 \
 		go test -race -count=1 -timeout 20m -v ./...
 }
 
@@ -257,6 +260,7 @@ needs_command ip iproute2 "a second Docker, which the tests stop and start, gets
 needs_command mkfs.btrfs btrfs-progs "a second Docker keeps its data on a disk that holds containers to sizes"
 needs_command shellcheck shellcheck "it finds the mistakes that shells forgive"
 needs_command debootstrap debootstrap "it makes the Debian below the workspace image where no registry answers"
+needs_command docker-compose docker-compose "the compose file for ML Lab is tried with it"
 needs_command docker-registry docker-registry "pulling images is tested with a registry of our own"
 needs_command chromium chromium "the pages are tested in a real browser"
 needs_command Xvfb xvfb "the window is tested on a display of its own"
