@@ -166,7 +166,7 @@ func (a *App) use() (*server.Server, manager.Caller, context.Context, context.Ca
 func (a *App) Me() api.User {
 	_, caller, _, done := a.use()
 	defer done()
-	return api.User{ID: string(caller.User), Admin: caller.Admin}
+	return api.User{ID: string(caller.User), Name: string(caller.User), Admin: caller.Admin}
 }
 
 // Config tells what a create dialog needs.

@@ -26,6 +26,8 @@ type Options struct {
 	Presenter *Presenter
 	// Caller finds out who asks, and whether they may ask for that; a CodeUnauthenticated error is answered with 401.
 	Caller func(*http.Request, Wanted) (manager.Caller, error)
+	// Name is what people call a user, as far as it is known; nil = by their id.
+	Name func(*http.Request, workspace.Owner) string
 	// Open makes a one-time address of a running or stopped workspace. address is "host", "loopback" or "" (choose).
 	Open func(r *http.Request, view *workspace.Workspace, address string) (Link, error)
 	Docs http.Handler // serves the page of /docs/; nil = none
@@ -146,6 +148,9 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
 		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead}
+		if isOfUser(ctx.Operation()) {
+			wanted.Owner = workspace.Owner(ctx.Query("user"))
+		}
 		caller, err := s.Caller(r, wanted)
 		if err != nil {
 			WriteError(w, r, s.Log, err)
@@ -167,6 +172,32 @@ func callerOf(ctx context.Context) manager.Caller {
 func adminOf(ctx context.Context) manager.Caller {
 	caller, _ := ctx.Value(callerKey{}).(manager.Caller)
 	return caller
+}
+
+// OfUser is the part of a query that says whose things are meant where no path does.
+type OfUser struct {
+	User string `query:"user" maxLength:"100" doc:"Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out."`
+}
+
+const ofUserMark = "ofUser"
+
+// ofUser marks an operation that takes OfUser.
+func ofUser(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{ofUserMark: true}
+	return op
+}
+
+func isOfUser(op *huma.Operation) bool { return op.Metadata[ofUserMark] == true }
+
+// owner is whose things the caller asks for. CodeForbidden when they may not.
+func (in OfUser) owner(ctx context.Context, s *service) (workspace.Owner, error) {
+	caller := callerOf(ctx)
+	if in.User == "" {
+		return caller.User, nil
+	}
+	owner := workspace.Owner(in.User)
+	_, err := s.Presenter.Manager.List(caller, owner)
+	return owner, err
 }
 
 // fail turns an error into what huma sends; nil stays nil.

@@ -169,7 +169,7 @@ type Limit struct {
 	Max     float64   `json:"max" doc:"0 = no bound of its own; of GPUs: none."`
 	Choices []float64 `json:"choices" nullable:"false" doc:"The only values allowed, when not empty."`
 	Unit    string    `json:"unit" enum:"CPUs,MB,s,"`
-	Acts    string    `json:"acts" enum:"enforced,watched,engine" doc:"enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped."`
+	Acts    string    `json:"acts" enum:"enforced,watched,engine" doc:"enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped; engine = the engine holds it as far as it does that, and does not tell."`
 	Applies string    `json:"applies" enum:"live,restart" doc:"Whether a change acts at once or from the next start on."`
 }
 
@@ -239,7 +239,7 @@ type Image struct {
 	Profile     string `json:"profile"`
 	Description string `json:"description"`
 	Default     bool   `json:"default"`
-	State       string `json:"state" enum:"here,build,pull" doc:"Whether it is here, or what the first start does about it."`
+	State       string `json:"state" enum:"here,build,pull,engine" doc:"Whether it is here, or what the first start does about it; engine = the engine sees to it, and does not tell."`
 	SizeBytes   int64  `json:"size_bytes" doc:"0 = unknown."`
 	Note        string `json:"note" doc:"The state for people." example:"here · 412 MB"`
 	Warning     string `json:"warning" doc:"What people should know before they use it; may be empty."`
@@ -266,7 +266,14 @@ type Usage struct {
 // User is who calls.
 type User struct {
 	ID    string `json:"id" example:"ada0"`
+	Name  string `json:"name" doc:"What people call you; your id where nobody keeps names." example:"ada"`
 	Admin bool   `json:"admin" doc:"Whether the administrator's page is for you."`
+}
+
+// Person is somebody whose workspaces one may see.
+type Person struct {
+	ID   string `json:"id" example:"ada0"`
+	Name string `json:"name" doc:"What people call them; the id where nobody keeps names." example:"ada"`
 }
 
 // Link is a one-time address that leads into a workspace.

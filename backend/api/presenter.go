@@ -212,6 +212,9 @@ func (p *Presenter) Limits(owner workspace.Owner, profileName string) Limits {
 	if !can.Resizes {
 		computeApplies, volumeApplies, idle.Applies = onRestart, onRestart, onRestart
 	}
+	if can.Idles {
+		idle.Acts = byEngine
+	}
 	acts := acts
 	if !can.Measures {
 		acts = func(bool) string { return byEngine }
@@ -249,6 +252,8 @@ func (p *Presenter) Images(ctx context.Context) ([]Image, error) {
 			Description: offered.Description, Default: i == 0, State: "pull", Note: "pulled at the first start",
 		}
 		switch state := states[i]; {
+		case !p.Manager.Capabilities().Pulls: // the engine tells of no image whether it is there
+			images[i].State, images[i].Note = "engine", ""
 		case state.Here:
 			images[i].State, images[i].SizeBytes = "here", state.SizeBytes
 			images[i].Note = fmt.Sprintf("here · %d MB", state.SizeBytes/1e6)

@@ -133,8 +133,13 @@ func (p *Presenter) Quota(caller manager.Caller, owner workspace.Owner) (Quota, 
 			amount.Total = shown.Lines[i].Bound
 		}
 	}
-	shown.CPUs.Used, shown.Memory.Used = &report.UsedCPUs, number(report.UsedMemoryMB)
-	shown.Storage.Used = number(report.StorageMB)
+	can := p.Manager.Capabilities()
+	if can.Stats {
+		shown.CPUs.Used, shown.Memory.Used = &report.UsedCPUs, number(report.UsedMemoryMB)
+	}
+	if can.Measures {
+		shown.Storage.Used = number(report.StorageMB)
+	}
 	shown.Storage.Reserved = float64(report.ReservedStorage)
 	if shown.CPUs.Total == nil && host.CPUs > 0 {
 		shown.CPUs.Total = number(int64(host.CPUs))
@@ -253,18 +258,26 @@ func (in *ExtendInput) Duration() time.Duration {
 
 func (s *service) registerQuotas(api huma.API) {
 	const tag = "Limits and quotas"
-	quotas := operation("get-quota", http.MethodGet, "/quota", "What you may have, and what is taken", tag, http.StatusOK)
-	huma.Register(api, quotas, func(ctx context.Context, _ *struct{}) (*struct{ Body Quota }, error) {
-		caller := callerOf(ctx)
-		shown, err := s.Presenter.Quota(caller, caller.User)
+	quotas := ofUser(operation("get-quota", http.MethodGet, "/quota", "What you may have, and what is taken", tag, http.StatusOK))
+	huma.Register(api, quotas, func(ctx context.Context, in *struct{ OfUser }) (*struct{ Body Quota }, error) {
+		owner, err := in.owner(ctx, s)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		shown, err := s.Presenter.Quota(callerOf(ctx), owner)
 		return answer(ctx, s, shown, err)
 	})
-	limits := operation("get-limits", http.MethodGet, "/limits", "The limits of one workspace of yours, and who holds them", tag, http.StatusOK)
-	limits.Description = "`enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason."
+	limits := ofUser(operation("get-limits", http.MethodGet, "/limits", "The limits of one workspace of yours, and who holds them", tag, http.StatusOK))
+	limits.Description = "`enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason. `engine`: the engine holds it as far as it does that, and does not tell."
 	huma.Register(api, limits, func(ctx context.Context, in *struct {
+		OfUser
 		Profile string `query:"profile" maxLength:"100" doc:"Image profile, for which other limits may hold."`
 	}) (*struct{ Body Limits }, error) {
-		return &struct{ Body Limits }{s.Presenter.Limits(callerOf(ctx).User, in.Profile)}, nil
+		owner, err := in.owner(ctx, s)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Limits }{s.Presenter.Limits(owner, in.Profile)}, nil
 	})
 	profiles := operation("list-profiles", http.MethodGet, "/profiles", "The kinds of image there are", tag, http.StatusOK)
 	huma.Register(api, profiles, func(context.Context, *struct{}) (*struct{ Body []Profile }, error) {

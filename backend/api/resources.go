@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"lab-workspace-manager/backend/workspace"
 )
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
@@ -13,8 +15,26 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func (s *service) registerSelf(api huma.API) {
 	me := operation("get-me", http.MethodGet, "/users/me", "Who am I", "Users", http.StatusOK)
 	huma.Register(api, me, func(ctx context.Context, _ *struct{}) (*struct{ Body User }, error) {
-		return &struct{ Body User }{User{ID: string(adminOf(ctx).User), Admin: adminOf(ctx).Admin}}, nil
+		caller := adminOf(ctx)
+		return &struct{ Body User }{User{ID: string(caller.User), Name: s.nameOf(ctx, caller.User), Admin: caller.Admin}}, nil
 	})
+	person := operation("get-user", http.MethodGet, "/users/{user_id}", "What people call a user", "Users", http.StatusOK)
+	person.Description = "For who may act for the user: themselves, and in an ML Lab an administrator."
+	huma.Register(api, person, func(ctx context.Context, in *struct{ OwnerPath }) (*struct{ Body Person }, error) {
+		if _, err := s.Presenter.Manager.List(callerOf(ctx), in.owner()); err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Person }{Person{ID: in.UserID, Name: s.nameOf(ctx, in.owner())}}, nil
+	})
+}
+
+// nameOf is what people call a user.
+func (s *service) nameOf(ctx context.Context, owner workspace.Owner) string {
+	name := ""
+	if s.Name != nil {
+		name = s.Name(requestOf(ctx), owner)
+	}
+	return orElse(name, string(owner))
 }
 
 func (s *service) registerHost(api huma.API) {
@@ -23,9 +43,13 @@ func (s *service) registerHost(api huma.API) {
 	huma.Register(api, config, func(ctx context.Context, _ *struct{}) (*struct{ Body Config }, error) {
 		return &struct{ Body Config }{s.Presenter.Config(callerOf(ctx).User)}, nil
 	})
-	host := operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK)
-	huma.Register(api, host, func(ctx context.Context, _ *struct{}) (*struct{ Body Host }, error) {
-		return &struct{ Body Host }{s.Presenter.Host(adminOf(ctx), callerOf(ctx).User)}, nil
+	host := ofUser(operation("get-host", http.MethodGet, "/host", "The engine, its machine, and the limits of one workspace", tag, http.StatusOK))
+	huma.Register(api, host, func(ctx context.Context, in *struct{ OfUser }) (*struct{ Body Host }, error) {
+		owner, err := in.owner(ctx, s)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body Host }{s.Presenter.Host(adminOf(ctx), owner)}, nil
 	})
 	images := operation("list-images", http.MethodGet, "/images", "The images that are offered", tag, http.StatusOK)
 	huma.Register(api, images, func(ctx context.Context, _ *struct{}) (*struct{ Body []Image }, error) {

@@ -35,14 +35,18 @@ func (s *service) registerStreams(api huma.API) {
 	logs.Responses = textResponse("The log.", "text/plain")
 	huma.Register(api, logs, s.logs)
 
-	events := operation("follow-events", http.MethodGet, "/events", "Follow everything that changes", "Events", http.StatusOK)
+	events := ofUser(operation("follow-events", http.MethodGet, "/events", "Follow everything that changes", "Events", http.StatusOK))
 	events.Description = "One JSON object a message: first a `snapshot`, then every change. A WebSocket when the request asks for an upgrade, else server-sent events."
 	events.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events, or a WebSocket of the same messages.",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: schemaOf[Event](api)}},
 	}}
-	huma.Register(api, events, func(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
-		return &huma.StreamResponse{Body: s.events}, nil
+	huma.Register(api, events, func(ctx context.Context, in *struct{ OfUser }) (*huma.StreamResponse, error) {
+		owner, err := in.owner(ctx, s)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &huma.StreamResponse{Body: func(out huma.Context) { s.events(out, owner, Wanted{Owner: workspace.Owner(in.User)}) }}, nil
 	})
 }
 
@@ -126,11 +130,12 @@ func (f *flushingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *service) events(out huma.Context) {
+// events follows what changes for an owner; wanted is what must be allowed for as long as it goes on.
+func (s *service) events(out huma.Context, owner workspace.Owner, wanted Wanted) {
 	r, w := humachi.Unwrap(out)
 	caller := adminOf(out.Context())
 	follow := func(ctx context.Context, send func([]byte) error) error {
-		return s.Presenter.Follow(ctx, caller, caller.User, func(event Event) error {
+		return s.Presenter.Follow(ctx, caller, owner, func(event Event) error {
 			text, err := json.Marshal(event)
 			if err != nil {
 				return err
@@ -139,15 +144,15 @@ func (s *service) events(out huma.Context) {
 		})
 	}
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		s.eventsOverWebSocket(w, r, follow)
+		s.eventsOverWebSocket(w, r, wanted, follow)
 		return
 	}
-	s.eventsOverSSE(w, r, follow)
+	s.eventsOverSSE(w, r, wanted, follow)
 }
 
 type followFunc func(ctx context.Context, send func([]byte) error) error
 
-func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, follow followFunc) {
+func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, wanted Wanted, follow followFunc) {
 	// Who may connect from where was checked before, for every request (see auth); the library's own check would refuse
 	// origins that are configured.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
@@ -162,18 +167,18 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, fo
 		return conn.Write(sendCtx, websocket.MessageText, text)
 	}
 	// A message and no ping: pages cannot see pings.
-	go s.accompany(ctx, r, Wanted{}, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
+	go s.accompany(ctx, r, wanted, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
 	_ = follow(ctx, send)
 }
 
-func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, follow followFunc) {
+func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, wanted Wanted, follow followFunc) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	control := http.NewResponseController(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go s.accompany(ctx, r, Wanted{}, cancel, nil)
+	go s.accompany(ctx, r, wanted, cancel, nil)
 	messages := make(chan []byte)
 	ended := make(chan struct{})
 	go func() {

@@ -81,8 +81,11 @@ func (l *Lab) TokenOf(r *http.Request) (string, error) {
 			return cookie.Value, nil
 		}
 	}
-	return "", workspace.Errorf(workspace.CodeUnauthenticated, "No API token was provided.")
+	return "", &workspace.Error{Code: workspace.CodeUnauthenticated, Message: "No API token was provided.", Hint: loginHint}
 }
+
+// loginHint is what to do about a token that is missing or none any more.
+const loginHint = "Log in to ML Lab, then load this page again."
 
 // Holder asks who holds a token, and whether they have the permission; "" asks for none. The lab's yes holds for a while.
 func (l *Lab) Holder(ctx context.Context, token, permission string) (workspace.Owner, error) {
@@ -129,6 +132,7 @@ func (l *Lab) ask(ctx context.Context, known *verification, key [sha256.Size]byt
 		known.until = l.now().Add(rememberNo)
 	case workspace.CodeUnauthenticated:
 		delete(l.tokens, key) // nothing that was said of it holds any more
+		known.err = &workspace.Error{Code: workspace.CodeUnauthenticated, Message: workspace.MessageOf(known.err), Hint: loginHint, Err: known.err}
 		l.log.DebugContext(ctx, "the lab does not take a token", "permission", permission)
 	case workspace.CodeInternal:
 		known.err = &workspace.Error{Code: workspace.CodeUnavailable, Message: "ML Lab cannot say who you are: " + workspace.MessageOf(known.err), Err: known.err}

@@ -45,6 +45,15 @@ func (c *Client) UserToken(ctx context.Context, token, user string) (string, err
 	return made, err
 }
 
+// UserName returns what a user has called themselves. CodeForbidden for who may not see that.
+func (c *Client) UserName(ctx context.Context, token, user string) (string, error) {
+	var known struct {
+		Username string `json:"username"`
+	}
+	err := c.call(ctx, token, http.MethodGet, "/users/"+url.PathEscape(user), nil, nil, &known)
+	return known.Username, err
+}
+
 // StateUninitialized is the state of a lab that nobody can log in to yet.
 const StateUninitialized = "uninitialized"
 

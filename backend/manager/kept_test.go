@@ -172,6 +172,19 @@ func TestKept_WhatIsDeletedIsDeletedThere(t *testing.T) {
 	}
 }
 
+// ML Lab names volumes after workspaces, and does not list those of deleted ones.
+func TestKept_FilesComeBackWithTheName(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	volume := l.reach(id, workspace.StatusRunning).Record.Volume
+	require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
+	again := l.create("thesis", workspacetest.FakeGoodImage)
+	require.Equal(t, volume, l.get(again).Record.Volume)
+
+	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("other"), Image: ptr(workspacetest.FakeGoodImage), Volume: volume})
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err))
+}
+
 func TestKept_AStartThatWaitsIsKept(t *testing.T) {
 	l := newKeepingLab(t, func(s *manager.Settings) {
 		s.Policy.User = quota.Sums{Running: 1, OnExceed: quota.Queue}

@@ -191,7 +191,7 @@ func (m *Manager) takeStep(ctx context.Context, e *entry) (workspace.Step, conte
 		switch {
 		case e.record.Outcome != nil: // what it leaves behind is taken down; people still read what became of the start
 		case e.record.Desired == workspace.DesiredRunning:
-			e.steps = newStepList(plan, m.profileOf(e.record.Spec))
+			e.steps = newStepList(plan, m.profileOf(e.record.Spec), m.can)
 		default:
 			e.steps = nil
 		}

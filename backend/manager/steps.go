@@ -15,19 +15,22 @@ import (
 type stepList []workspace.StepProgress
 
 // newStepList lists the steps of a plan by their titles.
-func newStepList(plan Plan, prof profile.Profile) stepList {
+func newStepList(plan Plan, prof profile.Profile, can workspace.Capabilities) stepList {
 	list := make(stepList, 0, len(plan.Steps))
 	for _, step := range plan.Steps {
-		list = append(list, workspace.StepProgress{Kind: step.Kind, Title: stepTitle(step, prof), State: workspace.StepWaiting})
+		list = append(list, workspace.StepProgress{Kind: step.Kind, Title: stepTitle(step, prof, can), State: workspace.StepWaiting})
 	}
 	return list
 }
 
-func stepTitle(step workspace.Step, prof profile.Profile) string {
+func stepTitle(step workspace.Step, prof profile.Profile, can workspace.Capabilities) string {
 	switch step.Kind {
 	case workspace.StepImage:
 		return "Image " + step.Deployment.Image
 	case workspace.StepStorage:
+		if can.Keeps {
+			return "Settings and volume"
+		}
 		return "Volume"
 	case workspace.StepCreate:
 		return "Container with " + computeTitle(step.Deployment.Compute)
@@ -68,13 +71,22 @@ func (l stepList) with(kind workspace.StepKind, change func(*workspace.StepProgr
 	return copied
 }
 
+// begin notes that a step is going on. Those before it that never were had nothing to do: an engine that keeps what should be
+// starts a container anew when it is told of a change.
 func (l stepList) begin(kind workspace.StepKind, now time.Time) stepList {
-	return l.with(kind, func(s *workspace.StepProgress) {
+	begun := l.with(kind, func(s *workspace.StepProgress) {
 		s.State, s.Progress = workspace.StepNow, workspace.Progress{}
 		if s.StartedAt.IsZero() {
 			s.StartedAt = now
 		}
 	})
+	at := slices.IndexFunc(begun, func(s workspace.StepProgress) bool { return s.Kind == kind && s.State == workspace.StepNow })
+	for i := range begun[:max(at, 0)] {
+		if begun[i].State == workspace.StepWaiting {
+			begun[i].State = workspace.StepDone
+		}
+	}
+	return begun
 }
 
 func (l stepList) report(kind workspace.StepKind, progress workspace.Progress) stepList {

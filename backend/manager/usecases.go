@@ -301,8 +301,17 @@ func (m *Manager) refuseTakenName(owner workspace.Owner, name string, but worksp
 }
 
 // chooseVolume names the volume of a new workspace: the kept one that was asked for, else one that does not exist, so
-// that files of a deleted workspace never appear in a new one unasked. The caller holds the lock.
+// that files of a deleted workspace never appear in a new one unasked. Where the engine names volumes after workspaces they do,
+// for one of the same name. The caller holds the lock.
 func (m *Manager) chooseVolume(record *workspace.Record, asked string) error {
+	base := fmt.Sprintf("%s-%s-vol", record.Owner, record.ID)
+	if m.can.Keeps { // it names them itself, and knows of none without a workspace
+		if asked != "" && asked != base {
+			return workspace.Invalid("storage.volume", "Workspaces here have the volume of their own name; %q cannot be chosen.", clip(asked))
+		}
+		record.Volume = base
+		return nil
+	}
 	if asked != "" {
 		if _, err := m.keptVolume(record.Owner, asked); err != nil {
 			return err
@@ -313,7 +322,6 @@ func (m *Manager) chooseVolume(record *workspace.Record, asked string) error {
 		record.Volume, record.VolumeAdopted = asked, true
 		return nil
 	}
-	base := fmt.Sprintf("%s-%s-vol", record.Owner, record.ID)
 	for n := 1; ; n++ {
 		name := base
 		if n > 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -23,6 +24,7 @@ type lab struct {
 	auth   *auth.Lab
 	engine *mllab.Engine // nil where Docker runs the workspaces
 	base   string        // path below which browsers reach the lab
+	log    *slog.Logger
 }
 
 // startsThroughLab is how many starts go on at once where the lab makes them: a start can wait for the pull of an image, and
@@ -35,7 +37,7 @@ func newLab(options Options) (*lab, error) {
 	if err != nil {
 		return nil, workspace.Errorf(workspace.CodeInvalid, "mllab.endpoint cannot be used: %w", err)
 	}
-	l := &lab{client: client, base: settings.BaseURL}
+	l := &lab{client: client, base: settings.BaseURL, log: options.Log}
 	l.auth, err = auth.NewLab(auth.LabOptions{Verify: client.Verify, Log: options.Log})
 	if err != nil {
 		return nil, err
@@ -100,6 +102,24 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		}
 	}
 	return caller, nil
+}
+
+// nameTimeout bounds how long an answer waits for what is only said beside it.
+const nameTimeout = 2 * time.Second
+
+// nameOf is what the lab calls a user; "" when it does not say.
+func (l *lab) nameOf(r *http.Request, owner workspace.Owner) string {
+	token, err := l.auth.TokenOf(r)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), nameTimeout)
+	defer cancel()
+	name, err := l.client.UserName(ctx, token, string(owner))
+	if err != nil {
+		l.log.DebugContext(ctx, "the lab does not say what a user is called", "user", owner, "cause", err)
+	}
+	return name
 }
 
 // link is where the lab's own proxy serves a workspace, for a browser that has come through the lab.

@@ -18,9 +18,13 @@ import (
 // routes is everything that the API's port answers: the pages below /app/, the API below /api and at the root (the seed's
 // address for local development), the ways in and out, and ML Lab's paths into workspaces, which lead to the access proxy.
 func (s *Server) routes(frontend fs.FS) http.Handler {
+	var nameOf func(*http.Request, workspace.Owner) string
+	if s.lab != nil {
+		nameOf = s.lab.nameOf
+	}
 	contract := api.New(api.Options{
 		Presenter: s.Presenter, Log: s.log, Docs: docsPage(frontend),
-		Caller: s.caller,
+		Caller: s.caller, Name: nameOf,
 		Open: func(r *http.Request, view *workspace.Workspace, address string) (api.Link, error) {
 			return s.link(r.Context(), view, address, hostOf(r))
 		},

@@ -52,7 +52,7 @@ describe.each(kinds)('the %s client', (kind, setUp) => {
   test('says what it is', () => expect(client.kind).toBe(kind));
 
   test('asks for everything there is to know', async () => {
-    expect(await client.me()).toEqual({ id: 'ada0', admin: false });
+    expect(await client.me()).toEqual({ id: 'ada0', name: 'ada0', admin: false });
     expect((await client.config()).display_name_default).toBe('Default Workspace');
     expect((await client.host()).reachable).toBe(true);
     expect((await client.images())[0]?.name).toBe('JupyterLab');
@@ -83,7 +83,7 @@ describe.each(kinds)('the %s client', (kind, setUp) => {
   test('lets administrators do what they may, and nobody else', async () => {
     expect(await refusalOf(client.adminOverview())).toMatchObject({ code: 'forbidden', detail: 'Only an administrator may do this.' });
     expect(await refusalOf(client.adminCheck('ws-bob', {}))).toMatchObject({ code: 'forbidden' });
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     expect((await client.adminOverview()).users[0]?.user).toBe('bob');
     expect((await client.adminAudit())[0]?.detail).toBe('maintenance');
     expect((await client.adminConfig())[1]?.origin).toBe('config.toml:4');

@@ -18,7 +18,7 @@ export class FakeBackend {
   workspaces: Workspace[] = [workspace()];
   volumes = [volume()];
   calls: string[] = [];
-  me: User = { id: 'ada0', admin: false };
+  me: User = { id: 'ada0', name: 'ada0', admin: false };
   host = host();
   quota = quota();
   overview: Overview = overview();

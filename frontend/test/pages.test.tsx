@@ -2,7 +2,8 @@ import { act, render, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { createMemoryRouter, RouterProvider } from 'react-router';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { createCache, Providers } from '../src/app';
+import { createCache } from '../src/api/queryClient';
+import { Providers } from '../src/app';
 import { ApiError } from '../src/api/client';
 import { createDesktopClient } from '../src/api/desktop';
 import { routes } from '../src/router';
@@ -310,7 +311,7 @@ describe('what cannot be sent', () => {
   });
 
   test('settings and the resizing of other people’s say it, too', async () => {
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     backend.workspaces = [workspace({ id: 'b' })]; // what is not saved waits for who comes back
     const { user, router } = await show(`${home}/b/settings`);
     const memory = await screen.findByRole('spinbutton', { name: 'Memory' });
@@ -412,7 +413,7 @@ describe('administration', () => {
   });
 
   test('shows who has what, and stops with a reason', async () => {
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     const { user } = await show();
     await user.click(await screen.findByRole('link', { name: 'Admin' }));
     const users = await screen.findByRole('table', { name: 'Users' });
@@ -430,7 +431,7 @@ describe('administration', () => {
   });
 
   test('resizes what is asked about before', async () => {
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     backend.overview = overview({ workspaces: [workspace({ display_name: 'mining', owner: 'bob' })] });
     backend.verdict = { verdict: 'refused', position: 0, short: 'over your quota by 2 GB of memory', reason: '' };
     const { user } = await show('/admin');
@@ -450,7 +451,7 @@ describe('administration', () => {
   });
 
   test('lists what somebody has set first, and finds the rest', async () => {
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     const { user } = await show('/admin');
     const table = await screen.findByRole('table', { name: 'Configuration in force' });
     expect(table).toHaveTextContent('quota.user.running 3config.toml:4');
@@ -460,7 +461,7 @@ describe('administration', () => {
   });
 
   test('a mistake in the configuration stays in sight; what changed can be put away', async () => {
-    backend.me = { id: 'ada0', admin: true };
+    backend.me = { id: 'ada0', name: 'ada0', admin: true };
     const loaded_at = new Date().toISOString();
     const changes = [{ key: 'quota.user.running', before: '3', after: '6', live: true }, { key: 'server.listen', before: 'a', after: 'b', live: false }];
     backend.host = host({ config: { file: 'config.toml', problem: 'limits.cpus.max is "four".', loaded_at, changes } });

@@ -5,6 +5,27 @@ export function limit(part: Partial<Limit> = {}): Limit {
   return { default: 1, max: 4, choices: [], acts: 'enforced', applies: 'live', unit: 'CPUs', ...part };
 }
 
+const all = { resize: true, rename: true, volumes: true, measure: true, stats: true, images: true, limits: true, idle: true };
+
+/** A lab, of which is known what it tells. */
+export function lab(part: Partial<Host> = {}): Host {
+  const { limits } = host();
+  return host({
+    engine: 'mllab', version: '0.0.23', endpoint: 'http://ml-lab-backend:8080/api', os: 'linux', cpus: 0, memory: 0, storage_driver: '', in_lab: true,
+    access: { port: 0, host_suffix: '' },
+    can: { resize: false, rename: false, volumes: false, measure: false, stats: false, images: false, limits: false, idle: false },
+    limits: {
+      ...limits,
+      cpus: limit({ applies: 'restart' }),
+      memory: limit({ default: 1_000, max: 8_000, unit: 'MB', applies: 'restart' }),
+      volume_size: limit({ default: 5_000, max: 50_000, unit: 'MB', acts: 'engine', applies: 'restart' }),
+      container_size: limit({ default: 5_000, max: 20_000, unit: 'MB', acts: 'engine', applies: 'restart' }),
+      idle_timeout: limit({ default: 0, max: 0, unit: 's', acts: 'engine', applies: 'restart' }),
+    },
+    ...part,
+  });
+}
+
 export function host(part: Partial<Host> = {}): Host {
   return {
     engine: 'docker', reachable: true, reason: '', action: '', since: null, version: '28.5.2', endpoint: 'unix:///var/run/docker.sock',
@@ -19,7 +40,7 @@ export function host(part: Partial<Host> = {}): Host {
       container_size: limit({ default: 5_000, max: 20_000, unit: 'MB', acts: 'watched', applies: 'restart' }),
       idle_timeout: limit({ default: 0, max: 0, choices: [0, 3_600], unit: 's', acts: 'watched' }),
     },
-    access: { port: 8080, host_suffix: 'localhost' }, product: { name: 'lab-workspace-manager', version: 'test' }, notes: [],
+    access: { port: 8080, host_suffix: 'localhost' }, product: { name: 'lab-workspace-manager', version: 'test' }, notes: [], in_lab: false, can: all,
     gpus: 0, config: { file: '', problem: '', loaded_at: null, changes: [] },
     ...part,
   };

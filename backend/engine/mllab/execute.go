@@ -35,7 +35,7 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	case workspace.StepImage:
 		return nil, nil
 	case workspace.StepStorage:
-		return e.after(d.ID, e.define(ctx, d))
+		return e.after(d.ID, e.define(ctx, d, progress))
 	case workspace.StepCreate:
 		return e.after(d.ID, e.makeWay(ctx, d))
 	case workspace.StepStart:
@@ -120,7 +120,7 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 }
 
 // define has the lab keep the workspace as it should be.
-func (e *Engine) define(ctx context.Context, d workspace.Deployment) error {
+func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress func(workspace.Progress)) error {
 	service, err := e.fetch(ctx, d)
 	switch {
 	case workspace.CodeOf(err) == workspace.CodeNotFound:
@@ -130,6 +130,9 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment) error {
 	case !differs(service, d):
 		e.took(d, service, false)
 		return nil
+	}
+	if service.Status != contaxy.StatusStopped {
+		progress(workspace.Progress{Detail: "ML Lab starts it anew with what was changed; an image that it does not have yet takes minutes"})
 	}
 	err = e.as(d.Owner, func(token string) (err error) {
 		service, err = e.lab.Update(ctx, token, string(d.Owner), string(d.ID), updateOf(service, d, e.base))

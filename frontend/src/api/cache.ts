@@ -5,6 +5,7 @@ import type { Host, LabEvent, Quota, Use, Volume, Workspace } from './types';
 
 export const keys = {
   me: ['me'],
+  person: ['person'],
   config: ['config'],
   host: ['host'],
   images: ['images'],
@@ -20,6 +21,7 @@ const keptByEvents = { staleTime: Infinity };
 
 export const queries = {
   me: (client: WorkspaceClient) => queryOptions({ queryKey: keys.me, queryFn: client.me, staleTime: Infinity }),
+  person: (client: WorkspaceClient, id: string) => queryOptions({ queryKey: [...keys.person, id], queryFn: () => client.person(id), staleTime: Infinity }),
   host: (client: WorkspaceClient) => queryOptions({ queryKey: keys.host, queryFn: client.host, ...keptByEvents }),
   workspaces: (client: WorkspaceClient) => queryOptions({ queryKey: keys.workspaces, queryFn: client.list, ...keptByEvents }),
   volumes: (client: WorkspaceClient) => queryOptions({ queryKey: keys.volumes, queryFn: client.volumes, ...keptByEvents }),

@@ -9,6 +9,7 @@ import type {
   LabEvent,
   Limits,
   Overview,
+  Person,
   Problem,
   Profile,
   Proposal,
@@ -46,6 +47,10 @@ export interface WorkspaceClient {
   readonly kind: 'http' | 'desktop';
 
   me: () => Promise<User>;
+  /** Who somebody is for whom one may act; refused for everybody else. */
+  person: (id: string) => Promise<Person>;
+  /** The same, but about the workspaces of somebody for whom one may act. */
+  actingFor: (owner: string) => WorkspaceClient;
   /** Makes a session of the owner's token. */
   login: (token: string) => Promise<void>;
   config: () => Promise<Config>;
@@ -109,6 +114,11 @@ export interface WorkspaceClient {
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
+  /** The lab lets nobody through who is not logged in there. */
+  static notLetIn(): ApiError {
+    return new ApiError(401, 'unauthenticated', 'ML Lab does not let you in.', 'Log in to ML Lab, then load this page again.');
+  }
+
   constructor(
     /** The HTTP status; 0 when nobody answered, and in the window. */
     readonly status: number,
@@ -124,9 +134,16 @@ export class ApiError extends Error {
     super(hint === '' ? detail : `${detail} ${hint}`);
   }
 
-  static notReached(): ApiError {
+  /** throughLab: that nobody answers means that the lab does not. */
+  static notReached(throughLab = false): ApiError {
+    if (throughLab) return new ApiError(0, 'unreachable', 'ML Lab does not answer.', 'Workspaces go on; this page does too, as soon as the lab is back.');
     return new ApiError(0, 'unreachable', 'The workspace manager does not answer.', 'It may be restarting; this page goes on by itself.');
   }
+}
+
+/** What the lab's proxy answers with to who is not logged in, or may not come here: anything but a problem of ours. */
+export function isRefusalOfProxy(status: number, body: unknown): boolean {
+  return (status === 401 || status === 403 || status === 500) && !(isObject(body) && typeof body.detail === 'string');
 }
 
 /** Turns the body of an HTTP error into an ApiError; proxies in between answer with anything. */

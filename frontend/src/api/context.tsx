@@ -41,7 +41,8 @@ export function LiveEvents({ children }: { children: ReactNode }) {
     let poll: ReturnType<typeof setInterval> | undefined;
     let news: ReturnType<typeof setTimeout> | undefined;
     const refresh = (): void => {
-      for (const key of [keys.host, keys.workspaces, keys.volumes, keys.quota]) void cache.invalidateQueries({ queryKey: key });
+      // Among the reasons is that one is no longer logged in.
+      for (const key of [keys.me, keys.host, keys.workspaces, keys.volumes, keys.quota]) void cache.invalidateQueries({ queryKey: key });
     };
     const lost = (): void => {
       clearTimeout(news);

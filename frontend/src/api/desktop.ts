@@ -58,6 +58,10 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
   return {
     kind: 'desktop',
     me: () => call(app.Me()),
+    person: () => Promise.reject(new ApiError(0, 'forbidden', 'You may only see and change your own workspaces.')),
+    actingFor: () => {
+      throw new Error('The window acts for nobody else.');
+    },
     login: () => Promise.reject(new ApiError(0, 'invalid', 'Nobody needs to log in to the window.')),
     config: () => call(app.Config()),
     host: () => call(app.Host()),

@@ -1,21 +1,30 @@
 // The client of the browser: HTTP for calls, one WebSocket for events, a streamed answer for each log.
 import { backoff } from './backoff';
-import { ApiError, errorOfProblem, type Listener, type LogListener, type WorkspaceClient } from './client';
-import type { Address, AuditEntry, Check, Config, Host, Image, LabEvent, Limits, Link, Overview, Profile, Proposal, Quota, Setting, Usage, User, Volume, Workspace } from './types';
+import { ApiError, errorOfProblem, isRefusalOfProxy, type Listener, type LogListener, type WorkspaceClient } from './client';
+import { labPageOf } from '../model/lab';
+import type { Address, AuditEntry, Check, Config, Host, Image, LabEvent, Limits, Link, Overview, Person, Profile, Proposal, Quota, Setting, Usage, User, Volume, Workspace } from './types';
 
 /** The API is found beside the folder of the pages, below whatever prefix they are served. */
 export function apiBesidePage(documentBase: string): URL {
   return new URL('../api/', documentBase);
 }
 
-/** How long a call may take before nobody seems to be there, in ms; and one that waits for containers or walks files. */
+/** How long a call may take before nobody seems to be there, in ms; and one that waits for containers or walks files: a lab gets images meanwhile. */
 const shortPatience = 15_000;
-const longPatience = 180_000;
+const longPatience = 600_000;
 /** The server says every 10 s that it lives; after so many ms without a word it does not. */
 const silence = 25_000;
 
-export function createHttpClient(base: URL): WorkspaceClient {
+/** acting: for whom the calls are made, if not for oneself. */
+export function createHttpClient(base: URL, acting?: string): WorkspaceClient {
   let owner: Promise<User> | undefined;
+  const labPage = labPageOf(base.href);
+
+  /** Why nothing of ours has answered. The lab's proxy hangs up on who is not logged in, or says something of its own. */
+  async function unanswered(): Promise<ApiError> {
+    if (labPage === undefined) return ApiError.notReached();
+    return (await labAnswers(labPage)) ? ApiError.notLetIn() : ApiError.notReached(true);
+  }
 
   async function request(path: string, init: RequestInit = {}, patience = shortPatience): Promise<Response> {
     let response: Response;
@@ -25,10 +34,18 @@ export function createHttpClient(base: URL): WorkspaceClient {
       response = await fetch(new URL(`./${path}`, base), { credentials: 'same-origin', ...init, signal });
     } catch (cause) {
       if (init.signal?.aborted === true && !isTimeout(cause)) throw cause;
-      throw ApiError.notReached();
+      throw await unanswered();
     }
-    if (!response.ok) throw errorOfProblem(response.status, await bodyOf(response));
+    if (!response.ok) {
+      const body = await bodyOf(response);
+      throw labPage !== undefined && isRefusalOfProxy(response.status, body) ? await unanswered() : errorOfProblem(response.status, body);
+    }
     return response;
+  }
+
+  /** What is asked about somebody, where the path does not say about whom. */
+  function about(path: string): string {
+    return acting === undefined ? path : `${path}${path.includes('?') ? '&' : '?'}user=${encodeURIComponent(acting)}`;
   }
 
   async function getJson<T>(path: string, patience?: number): Promise<T> {
@@ -54,7 +71,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
   }
 
   async function home(): Promise<string> {
-    return `users/${encodeURIComponent((await me()).id)}`;
+    return `users/${encodeURIComponent(acting ?? (await me()).id)}`;
   }
 
   /** Something that may have to wait for a container to end. */
@@ -76,15 +93,17 @@ export function createHttpClient(base: URL): WorkspaceClient {
       owner = undefined; // who asks wants to know whether the session still holds
       return me();
     },
+    person: (id) => getJson<Person>(`users/${encodeURIComponent(id)}`),
+    actingFor: (other) => createHttpClient(base, other),
     login: async (token) => {
       await send('POST', 'login', { token });
       owner = undefined;
     },
     config: () => getJson<Config>('config'),
-    host: () => getJson<Host>('host'),
+    host: () => getJson<Host>(about('host')),
     images: () => getJson<Image[]>('images'),
-    quota: () => getJson<Quota>('quota'),
-    limits: (profile) => getJson<Limits>(`limits?profile=${encodeURIComponent(profile)}`),
+    quota: () => getJson<Quota>(about('quota')),
+    limits: (profile) => getJson<Limits>(about(`limits?profile=${encodeURIComponent(profile)}`)),
     profiles: () => getJson<Profile[]>('profiles'),
     detectImage: async (image, signal) => (await (await request(`images:detect?image=${encodeURIComponent(image)}`, asking(signal))).json()) as Proposal,
 
@@ -101,7 +120,7 @@ export function createHttpClient(base: URL): WorkspaceClient {
     delete: async (id, deleteFiles) => call('DELETE', `${await workspace(id)}?delete_volumes=${String(deleteFiles)}`),
     open: async (id, address?: Address) => {
       const answer = await send('POST', await workspace(id, ':open'), address === undefined ? {} : { address });
-      return ((await answer.json()) as Link).url;
+      return new URL(((await answer.json()) as Link).url, base).href; // in a lab it is a path of the lab's
     },
     usage: async (id) => getJson<Usage>(await workspace(id, ':usage'), longPatience),
 
@@ -126,10 +145,19 @@ export function createHttpClient(base: URL): WorkspaceClient {
       (await (await send('POST', `admin/workspaces/${encodeURIComponent(id)}:check`, update, undefined, asking(signal))).json()) as Check,
     adminResize: async (id, update) => (await (await send('PATCH', `admin/workspaces/${encodeURIComponent(id)}`, update)).json()) as Workspace,
 
-    subscribe: (listener) => subscribe(new URL('events', base), listener),
+    subscribe: (listener) => subscribe(new URL(about('events'), base), listener),
     reportRendered: () => undefined,
     openExternal: (address) => void window.open(address, '_blank', 'noopener'),
   };
+}
+
+/** Asks the lab something that it tells everybody. */
+async function labAnswers(labPage: string): Promise<boolean> {
+  try {
+    return (await fetch(labPage.replace(/app$/, 'api/system/info'), { cache: 'no-store', signal: AbortSignal.timeout(shortPatience) })).ok;
+  } catch {
+    return false;
+  }
 }
 
 function isTimeout(cause: unknown): boolean {

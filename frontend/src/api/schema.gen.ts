@@ -212,7 +212,7 @@ export interface paths {
         };
         /**
          * The limits of one workspace of yours, and who holds them
-         * @description `enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason.
+         * @description `enforced`: the kernel or the engine holds it. `watched`: it is measured, and what exceeds it is stopped with the reason. `engine`: the engine holds it as far as it does that, and does not tell.
          */
         get: operations["get-limits"];
         put?: never;
@@ -266,6 +266,26 @@ export interface paths {
         };
         /** Who am I */
         get: operations["get-me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What people call a user
+         * @description For who may act for the user: themselves, and in an ML Lab an administrator.
+         */
+        get: operations["get-user"];
         put?: never;
         post?: never;
         delete?: never;
@@ -924,10 +944,10 @@ export interface components {
              */
             size_bytes: number;
             /**
-             * @description Whether it is here, or what the first start does about it.
+             * @description Whether it is here, or what the first start does about it; engine = the engine sees to it, and does not tell.
              * @enum {string}
              */
-            state: "here" | "build" | "pull";
+            state: "here" | "build" | "pull" | "engine";
             /** @description What people should know before they use it; may be empty. */
             warning: string;
         };
@@ -937,7 +957,7 @@ export interface components {
         };
         Limit: {
             /**
-             * @description enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped.
+             * @description enforced = the kernel or the engine holds it; watched = it is measured, and what exceeds it is stopped; engine = the engine holds it as far as it does that, and does not tell.
              * @enum {string}
              */
             acts: "enforced" | "watched" | "engine";
@@ -988,6 +1008,15 @@ export interface components {
             host: components["schemas"]["QuotaLine"][];
             users: components["schemas"]["AdminUser"][];
             workspaces: components["schemas"]["Workspace"][];
+        };
+        Person: {
+            /** @example ada0 */
+            id: string;
+            /**
+             * @description What people call them; the id where nobody keeps names.
+             * @example ada
+             */
+            name: string;
         };
         Problem: {
             /**
@@ -1209,6 +1238,11 @@ export interface components {
             admin: boolean;
             /** @example ada0 */
             id: string;
+            /**
+             * @description What people call you; your id where nobody keeps names.
+             * @example ada
+             */
+            name: string;
         };
         Volume: {
             /** Format: date-time */
@@ -1604,7 +1638,10 @@ export interface operations {
     };
     "follow-events": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out. */
+                user?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1646,7 +1683,10 @@ export interface operations {
     };
     "get-host": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out. */
+                user?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1737,6 +1777,8 @@ export interface operations {
     "get-limits": {
         parameters: {
             query?: {
+                /** @description Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out. */
+                user?: string;
                 /** @description Image profile, for which other limits may hold. */
                 profile?: string;
             };
@@ -1797,7 +1839,10 @@ export interface operations {
     };
     "get-quota": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out. */
+                user?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1840,6 +1885,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
                 };
             };
             /** @description Error */

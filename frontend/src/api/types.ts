@@ -29,6 +29,8 @@ export type Limits = Schemas['Limits'];
 export type Config = Schemas['Config'];
 export type Usage = Schemas['Usage'];
 export type User = Schemas['User'];
+/** Whose workspaces are shown. */
+export type Person = Schemas['Person'];
 export type Link = Schemas['Link'];
 export type Amount = Schemas['Amount'];
 export type Quota = Schemas['Quota'];

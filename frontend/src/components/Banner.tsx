@@ -1,15 +1,28 @@
-import { useQuery } from '@tanstack/react-query';
-import { queries } from '../api/cache';
-import { useClient, useConnected } from '../api/context';
+import { useEffect, useRef, useState } from 'react';
+import { useConnected } from '../api/context';
 import { formatTime } from '../model/format';
+import { engineName } from '../model/lab';
 import { StateShape } from './StateMark';
+import { useHost } from './useHost';
 import styles from './Banner.module.css';
 
-/** Says why nothing can be changed at the moment, and what to do about it. */
+/** How long it is said that who was away is back, in ms. */
+const newsFor = 8_000;
+
+/** Says why nothing can be changed at the moment, and what to do about it; and when that is over. */
 export function Banner() {
-  const client = useClient();
   const connected = useConnected();
-  const { data: host } = useQuery(queries.host(client));
+  const host = useHost();
+  // In a lab nothing of ours is reached but through the lab.
+  const away = !connected ? (host?.in_lab === true ? 'ML Lab' : 'The workspace manager') : host?.reachable === false ? engineName(host) : undefined;
+  const back = useBack(away);
+  if (!connected && host?.in_lab === true) {
+    return (
+      <Strip>
+        <b>ML Lab does not answer.</b> What you see is what was last known. Workspaces go on; this page does too, as soon as the lab is back.
+      </Strip>
+    );
+  }
   if (!connected) {
     return (
       <Strip>
@@ -17,10 +30,17 @@ export function Banner() {
       </Strip>
     );
   }
-  if (host === undefined || host.reachable) return null;
+  if (host === undefined) return null;
+  if (host.reachable) {
+    return back === undefined ? null : (
+      <div className={styles.banner} data-tone="calm" data-news role="status">
+        <p>{back} is back. What you see is up to date again.</p>
+      </div>
+    );
+  }
   return (
     <Strip>
-      <b>{host.reason === '' ? 'Docker does not answer.' : host.reason}</b> {host.action}
+      <b>{host.reason === '' ? `${engineName(host)} does not answer.` : host.reason}</b> {host.action}
       {host.since !== null && <span className="dim"> Since {formatTime(host.since)}.</span>}
     </Strip>
   );
@@ -35,10 +55,27 @@ function Strip({ children }: { children: React.ReactNode }) {
   );
 }
 
+/** Who was away and has come back a moment ago. */
+function useBack(away: string | undefined): string | undefined {
+  const before = useRef<string>(undefined);
+  const [back, setBack] = useState<string>();
+  useEffect(() => {
+    const was = before.current;
+    before.current = away;
+    if (away !== undefined || was === undefined) return undefined;
+    setBack(was);
+    const timer = setTimeout(() => setBack(undefined), newsFor);
+    return () => {
+      clearTimeout(timer);
+      setBack(undefined);
+    };
+  }, [away]);
+  return back;
+}
+
 /** Whether nothing can be changed now: the engine or the manager does not answer. */
 export function useReadOnly(): boolean {
-  const client = useClient();
   const connected = useConnected();
-  const { data: host } = useQuery(queries.host(client));
+  const host = useHost();
   return !connected || host?.reachable === false;
 }

@@ -3,15 +3,15 @@ import IconButton from '@mui/material/IconButton';
 import Menu from '@mui/material/Menu';
 import MenuItem from '@mui/material/MenuItem';
 import { useColorScheme } from '@mui/material/styles';
-import { useQuery } from '@tanstack/react-query';
 import { useState, type RefObject } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
-import { queries } from '../api/cache';
-import { useClient, useConnected } from '../api/context';
+import { useConnected } from '../api/context';
 import { useFind } from '../features/home/find';
 import { formatCpus, formatMB } from '../model/format';
+import { engineName } from '../model/lab';
 import { pathTo } from '../paths';
 import { useAdmin } from './useAdmin';
+import { useCan, useHost } from './useHost';
 import { StateShape } from './StateMark';
 import styles from './Bar.module.css';
 
@@ -88,14 +88,13 @@ function FindField({ user, field }: { user: string; field: RefObject<HTMLInputEl
 }
 
 function HostChip() {
-  const client = useClient();
   const connected = useConnected();
-  const { data: host } = useQuery(queries.host(client));
+  const host = useHost();
   if (host === undefined) return null;
   const well = host.reachable && connected;
-  const parts = host.reachable
-    ? [`Docker ${host.version}`, formatCpus(host.cpus), formatMB(host.memory)]
-    : ['Docker does not answer'];
+  // Of its machines a lab tells nothing.
+  const machine = host.cpus > 0 ? [formatCpus(host.cpus), formatMB(host.memory)] : [];
+  const parts = host.reachable ? [`${engineName(host)} ${host.version}`, ...machine] : [`${engineName(host)} does not answer`];
   return (
     <span className={styles.host} data-well={well} title={host.endpoint}>
       <StateShape shape={well ? 'run' : 'fail'} />
@@ -110,6 +109,7 @@ function BarMenu({ user, onShowKeys }: { user: string; onShowKeys: () => void })
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);
   const { mode, setMode } = useColorScheme();
   const admin = useAdmin();
+  const volumes = useCan('volumes');
   const navigate = useNavigate();
   const close = (): void => setAnchor(null);
   return (
@@ -119,14 +119,16 @@ function BarMenu({ user, onShowKeys }: { user: string; onShowKeys: () => void })
       </IconButton>
       {anchor !== null && (
         <Menu open anchorEl={anchor} onClose={close}>
-          <MenuItem
-            onClick={() => {
-              close();
-              void navigate(pathTo.volumes(user));
-            }}
-          >
-            Kept volumes
-          </MenuItem>
+          {volumes && (
+            <MenuItem
+              onClick={() => {
+                close();
+                void navigate(pathTo.volumes(user));
+              }}
+            >
+              Kept volumes
+            </MenuItem>
+          )}
           {admin && (
             <MenuItem
               onClick={() => {

@@ -1,7 +1,10 @@
 import type { Limit } from '../api/types';
 import { formatIdle } from '../model/format';
+import { idleWarning, shortestSureIdle } from '../model/lab';
 import { ChoiceChips } from './ChoiceChips';
 import { LimitField } from './LimitField';
+import { useHost } from './useHost';
+import styles from './IdleField.module.css';
 
 interface Props {
   label: React.ReactNode;
@@ -15,7 +18,21 @@ interface Props {
 }
 
 /** After how long without use it stops: one of the choices, or minutes where there are none. */
-export function IdleField({ label, labelHidden = false, limit, value, before = 0, onChange, problem }: Props) {
+export function IdleField(props: Props) {
+  const warning = useHost()?.can.idle === false ? idleWarning(props.value) : '';
+  return (
+    <>
+      <Timeout {...props} />
+      {warning !== '' && (
+        <p className={`small ${styles.warning}`} data-warn={props.value < shortestSureIdle}>
+          {warning}
+        </p>
+      )}
+    </>
+  );
+}
+
+function Timeout({ label, labelHidden = false, limit, value, before = 0, onChange, problem }: Props) {
   if (limit.choices.length === 0) {
     return (
       <div>

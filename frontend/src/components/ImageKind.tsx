@@ -7,6 +7,7 @@ import { useClient } from '../api/context';
 import { useComplaint } from './complaints';
 import styles from './ImageKind.module.css';
 import { useDebounced } from './useDebounced';
+import { useHost } from './useHost';
 
 interface Props {
   image: string;
@@ -21,6 +22,7 @@ interface Props {
 /** What kind of image it seems to be, why, and how to correct a wrong guess. */
 export function ImageKind({ image, profile, port, onChange, problems }: Props) {
   const client = useClient();
+  const looks = useHost()?.can.images !== false;
   const { data: profiles = [] } = useQuery(queries.profiles(client));
   const asked = useDebounced(image.trim());
   const found = useQuery({
@@ -36,7 +38,7 @@ export function ImageKind({ image, profile, port, onChange, problems }: Props) {
   const titleOf = (name: string): string => profiles.find((one) => one.name === name)?.title ?? name;
   const chosen = profiles.find((one) => one.name === (profile === '' ? proposal?.profile : profile));
   const usualPort = (profile === '' ? proposal?.port : undefined) || (chosen?.port ?? 0);
-  const asFound = proposal === undefined || proposal.profile === '' ? 'Find out at the first start' : `As found: ${titleOf(proposal.profile)}`;
+  const asFound = proposal === undefined || proposal.profile === '' ? (looks ? 'Find out at the first start' : 'Like ML Lab’s own images') : `As found: ${titleOf(proposal.profile)}`;
   return (
     <div className={styles.kind}>
       {image.trim() !== '' && (

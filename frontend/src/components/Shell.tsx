@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from 'react';
-import { Outlet, useLocation, useNavigate, useParams } from 'react-router';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { Link, Outlet, useLocation, useNavigate } from 'react-router';
 import { FindProvider } from '../features/home/find';
 import { OpeningProvider } from '../features/actions/opening';
 import { ShortcutSheet } from '../features/shortcuts/ShortcutSheet';
@@ -9,17 +9,16 @@ import { Banner } from './Banner';
 import { Bar } from './Bar';
 import { ConfigNotices } from './ConfigNotices';
 import styles from './Shell.module.css';
-import { Trouble } from './Trouble';
 import { useAdmin } from './useAdmin';
 import { useKeys } from './useKeys';
-import { useUser } from './user';
+import { useWhose } from './user';
 
-/** What stands around every page. */
-export function Shell() {
-  const user = useUser();
+/** What stands around every page, and around what is shown instead of one. */
+export function Shell({ instead }: { instead?: ReactNode }) {
+  const { me, owner } = useWhose();
+  const user = owner.id;
   const navigate = useNavigate();
   const admin = useAdmin();
-  const { userId } = useParams();
   const findField = useRef<HTMLInputElement>(null);
   const [keysShown, setKeysShown] = useState(false);
 
@@ -47,15 +46,12 @@ export function Shell() {
         <Banner />
         {admin && <ConfigNotices />}
         <main className={styles.main}>
-          {userId === undefined || userId === user ? (
-            <Outlet />
-          ) : (
-            <Trouble
-              error={{ detail: `These are the workspaces of ${userId}.`, hint: `You are ${user}.` }}
-              label="Show mine"
-              onRetry={() => void navigate(pathTo.home(user))}
-            />
+          {owner.id !== me.id && (
+            <p className={styles.whose}>
+              Workspaces of <b>{owner.name}</b> · <Link to={pathTo.home(me.id)}>Show mine</Link>
+            </p>
           )}
+          {instead ?? <Outlet />}
         </main>
         <Announcer />
         {keysShown && <ShortcutSheet onClose={() => setKeysShown(false)} />}

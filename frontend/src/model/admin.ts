@@ -21,7 +21,7 @@ export function hasQuota(user: AdminUser): boolean {
 
 /** Where the configuration sets no bound, the machine itself is one. */
 export function hostLines(lines: readonly QuotaLine[], host: Host | undefined): QuotaLine[] {
-  const machine: Partial<Record<QuotaLine['resource'], number>> = host === undefined ? {} : { cpus: host.cpus, memory: host.memory, gpus: host.gpus };
+  const machine: Partial<Record<QuotaLine['resource'], number>> = host === undefined || host.cpus === 0 ? {} : { cpus: host.cpus, memory: host.memory, gpus: host.gpus };
   return lines
     .map((line) => ({ ...line, bound: line.bound ?? machine[line.resource] ?? null }))
     .filter((line) => line.resource !== 'gpus' || (line.bound ?? 0) > 0 || line.taken > 0);

@@ -5,6 +5,7 @@ import MenuItem from '@mui/material/MenuItem';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import type { Action, Workspace } from '../../api/types';
+import { useHost } from '../../components/useHost';
 import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import { DeleteFilesDialog } from './DeleteFilesDialog';
@@ -24,8 +25,9 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
   const [dialog, setDialog] = useState<'rename' | 'deleteFiles' | undefined>();
   const actions = useActions();
   const navigate = useNavigate();
+  const host = useHost();
   const can = (action: Action): boolean => !readOnly && workspace.actions.includes(action);
-  const item = (label: string, run: () => void): React.ReactNode => (
+  const item = (label: string, run: () => void, more = ''): React.ReactNode => (
     <MenuItem
       key={label}
       onClick={() => {
@@ -33,7 +35,12 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
         run();
       }}
     >
-      {label}
+      {more === '' ? label : (
+        <span>
+          {label}
+          <span className="small dim" style={{ display: 'block' }}>{more}</span>
+        </span>
+      )}
     </MenuItem>
   );
   const remove = async (): Promise<void> => {
@@ -52,10 +59,10 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
           {can('stop') && !hasEnded(workspace) && item(can('cancel') ? 'Cancel start' : 'Stop', () => void actions.stop(workspace))}
           {can('restart') && item('Restart', () => void actions.restart(workspace))}
           {can('update') && item('Edit', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings')))}
-          {can('update') && item('Rename', () => setDialog('rename'))}
+          {can('update') && host?.can.rename === true && item('Rename', () => setDialog('rename'))}
           {item('Logs', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'logs')))}
           {can('delete') && <Divider />}
-          {can('delete') && item('Delete', () => void remove())}
+          {can('delete') && item('Delete', () => void remove(), host?.can.volumes === false ? 'Files stay for the next of this name' : '')}
           {can('delete') && item('Delete with its files …', () => setDialog('deleteFiles'))}
         </Menu>
       )}

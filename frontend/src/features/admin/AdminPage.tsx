@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { queries } from '../../api/cache';
 import { errorOf } from '../../api/client';
 import { useClient } from '../../api/context';
-import type { AdminUser, Gpu, Overview } from '../../api/types';
+import type { AdminUser, Gpu, Host, Overview } from '../../api/types';
 import { Blocks } from '../../components/Blocks';
 import { Ago } from '../../components/Time';
 import { Total, Totals } from '../../components/Total';
@@ -52,7 +52,7 @@ function Administration({ overview }: { overview: Overview }) {
           </Totals>
         </section>
       )}
-      <Users users={overview.users} />
+      <Users users={overview.users} host={host} />
       <AllWorkspaces workspaces={overview.workspaces} />
       {overview.gpus.length > 0 && <Gpus gpus={overview.gpus} />}
       <Configuration />
@@ -61,7 +61,7 @@ function Administration({ overview }: { overview: Overview }) {
   );
 }
 
-function Users({ users }: { users: AdminUser[] }) {
+function Users({ users, host }: { users: AdminUser[]; host: Host | undefined }) {
   const gpus = users.some((user) => user.gpus > 0 || user.quota.gpus > 0);
   return (
     <section aria-labelledby="admin-users">
@@ -73,7 +73,8 @@ function Users({ users }: { users: AdminUser[] }) {
           {users.map((user) => (
             <tr key={user.user}>
               <th scope="row">
-                {user.user}
+                {/* In a lab an administrator may act for anybody. */}
+                {host?.in_lab === true ? <Link to={pathTo.home(user.user)}>{user.user}</Link> : user.user}
                 <div className="small dim">
                   {[user.groups.join(', '), hasQuota(user) ? '' : 'no quota', user.quota.on_exceed === 'queue' ? 'waits when over it' : user.quota.on_exceed === 'refuse' ? 'refused when over it' : '']
                     .filter((part) => part !== '')
@@ -84,7 +85,7 @@ function Users({ users }: { users: AdminUser[] }) {
               <Taken label="Running" taken={user.running} quota={user.quota.running} />
               <Taken label="CPU" taken={user.cpus} quota={user.quota.cpus} />
               <Taken label="Memory" taken={user.memory} quota={user.quota.memory} unit="MB" />
-              <Taken label="Storage" taken={user.storage} quota={user.quota.storage} unit="MB" more={`${formatMB(user.storage_used)} used`} />
+              <Taken label="Storage" taken={user.storage} quota={user.quota.storage} unit="MB" more={host?.can.measure === false ? '' : `${formatMB(user.storage_used)} used`} />
               {gpus && <Taken label="GPUs" taken={user.gpus} quota={user.quota.gpus} />}
             </tr>
           ))}

@@ -13,14 +13,18 @@ import { isComplete } from '../../components/complaints';
 import { LimitField } from '../../components/LimitField';
 import { ActsWord, AppliesWord } from '../../components/LimitWords';
 import { useCheck } from '../../components/useCheck';
+import { useHost } from '../../components/useHost';
 import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
+import { restartsAtOnce } from '../../model/lab';
 import styles from './Admin.module.css';
 
 /** Changes the limits of anybody's workspace; its owner's quota still holds. */
 export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
   const client = useClient();
   const cache = useQueryClient();
+  const host = useHost();
+  const resizes = host?.can.resize !== false;
   const verdictId = useId();
   const { data: limits } = useQuery(queries.limits(client, workspace.profile));
   const [edited, setEdited] = useState<Edited>(() => editedFrom(workspace));
@@ -69,7 +73,7 @@ export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onC
                 limit !== undefined && (
                   <div key={field}>
                     <h3>
-                      {name} <ActsWord limit={limit} /> <AppliesWord applies={limit.applies} />
+                      {name} <ActsWord limit={limit} /> <AppliesWord applies={limit.applies} resizes={resizes} />
                     </h3>
                     <LimitField
                       label={name}
@@ -87,6 +91,7 @@ export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onC
             )}
           </div>
           {update !== undefined && <VerdictBox id={verdictId} checked={checked} />}
+          {host !== undefined && !resizes && restartsAtOnce(workspace, update, host.can) && <p className="small dim">This restarts the workspace at once. Unsaved work in it is lost; files stay.</p>}
           {problem !== undefined && (
             <p className={styles.problem} role="alert">
               {problem.message}

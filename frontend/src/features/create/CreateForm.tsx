@@ -94,9 +94,13 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
   };
 
   const fields: { title: string; label: string; limit: Limit; field: 'shm' | 'processes' | 'gpus' | 'volumeSize' | 'containerSize'; problemAt: string; hint: string }[] = [
-    { title: 'Shared memory', label: 'Shared memory', limit: limits.shm, field: 'shm', problemAt: 'compute.shm', hint: '0 goes with the memory' },
-    { title: 'Processes', label: 'Processes, at most', limit: limits.processes, field: 'processes', problemAt: 'compute.processes', hint: '' },
-    ...(limits.gpus.max > 0 ? [{ title: 'GPUs', label: 'GPUs', limit: limits.gpus, field: 'gpus' as const, problemAt: 'compute.gpus', hint: '' }] : []),
+    ...(host.can.limits
+      ? [
+          { title: 'Shared memory', label: 'Shared memory', limit: limits.shm, field: 'shm' as const, problemAt: 'compute.shm', hint: '0 goes with the memory' },
+          { title: 'Processes', label: 'Processes, at most', limit: limits.processes, field: 'processes' as const, problemAt: 'compute.processes', hint: '' },
+        ]
+      : []),
+    ...(host.can.limits && limits.gpus.max > 0 ? [{ title: 'GPUs', label: 'GPUs', limit: limits.gpus, field: 'gpus' as const, problemAt: 'compute.gpus', hint: '' }] : []),
     { title: 'Files', label: 'Files, at most', limit: limits.volume_size, field: 'volumeSize', problemAt: 'storage.volume_size', hint: '' },
     { title: 'Container', label: 'Container, at most', limit: limits.container_size, field: 'containerSize', problemAt: 'storage.container_size', hint: 'What is written outside of the files' },
   ];
@@ -109,8 +113,8 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
     >
       <div className={styles.fields}>
         <h1>New workspace</h1>
-        <ImageChoice images={images} draft={draft} onChange={change} problems={problems} />
-        <div className={styles.pair}>
+        <ImageChoice images={images} here={host.can.images} draft={draft} onChange={change} problems={problems} />
+        <div className={host.can.volumes ? styles.pair : styles.alone}>
           <div>
             <h2 id="create-name">Name</h2>
             <TextField
@@ -128,7 +132,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
             />
           </div>
-          <div>
+          {host.can.volumes && <div>
             <h2 id="create-files">Files</h2>
             <TextField
               select
@@ -144,11 +148,11 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
                 </MenuItem>
               ))}
             </TextField>
-          </div>
+          </div>}
         </div>
         <SizeChoice limits={limits} draft={draft} onChange={change} problems={problems} />
         <details className={styles.more} open={moreShown} onToggle={(event) => setMoreShown(event.currentTarget.open)}>
-          <summary>More: shared memory, processes{limits.gpus.max > 0 && ', GPUs'}, disk, idle time, port</summary>
+          <summary>More: {host.can.limits && <>shared memory, processes{limits.gpus.max > 0 && ', GPUs'}, </>}disk, idle time, port</summary>
           <div className={styles.grid}>
             {fields.map(({ title, label, limit, field, problemAt, hint }) => (
               <div key={field}>
@@ -183,7 +187,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
       <div className={styles.side}>
         <Fits id={verdictId} draft={draft} checked={checked} host={host} />
         <p className="small dim">
-          CPU and memory <ActsWord limit={limits.cpus} /> · files <ActsWord limit={limits.volume_size} /> on this host
+          CPU and memory <ActsWord limit={limits.cpus} /> · files <ActsWord limit={limits.volume_size} /> {!host.in_lab && 'on this host'}
         </p>
         {problem !== undefined && !isAtField(problem) && (
           <p className={styles.problem} role="alert">

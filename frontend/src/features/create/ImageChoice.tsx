@@ -10,12 +10,14 @@ import styles from './ImageChoice.module.css';
 
 interface Props {
   images: Image[];
+  /** Whether it is known which images are here, and what is in them. */
+  here: boolean;
   draft: Pick<Draft, 'image' | 'anyImage' | 'profile' | 'port'>;
   onChange: (part: Partial<Draft>) => void;
   problems: Readonly<Record<string, string>>;
 }
 
-export function ImageChoice({ images, draft, onChange, problems }: Props) {
+export function ImageChoice({ images, here, draft, onChange, problems }: Props) {
   const group = useId();
   const complaint = useComplaint(() => noImage);
   const imageProblem = complaint.text !== '' ? complaint.text : (problems.container_image ?? '');
@@ -42,7 +44,7 @@ export function ImageChoice({ images, draft, onChange, problems }: Props) {
             complaint.forget();
           }}
           error={imageProblem !== ''}
-          helperText={imageProblem !== '' ? imageProblem : 'As you would say to docker pull.'}
+          helperText={imageProblem !== '' ? imageProblem : here ? 'As you would say to docker pull.' : 'With its registry and its tag. ML Lab gets it at the first start, which can take minutes.'}
           slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name of the image', className: 'mono', spellCheck: false, autoCapitalize: 'off', maxLength: 2000 } }}
         />
         <ImageKind image={draft.anyImage} profile={draft.profile} port={draft.port} onChange={onChange} problems={problems} />

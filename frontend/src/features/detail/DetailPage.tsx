@@ -94,7 +94,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
       <div className={styles.panel} role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
         {tab === 'overview' && <Overview workspace={workspace} host={host} />}
         {tab === 'logs' && <Logs workspace={workspace} />}
-        {tab === 'settings' && host !== undefined && <Settings workspace={workspace} limits={host.limits} readOnly={readOnly} />}
+        {tab === 'settings' && host !== undefined && <Settings workspace={workspace} host={host} readOnly={readOnly} />}
       </div>
     </>
   );

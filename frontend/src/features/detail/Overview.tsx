@@ -8,8 +8,10 @@ import { useReadOnly } from '../../components/Banner';
 import { ActsWord } from '../../components/LimitWords';
 import { Meter } from '../../components/Meter';
 import { Ago } from '../../components/Time';
+import { useWhose } from '../../components/user';
 import { nearlyFull, usedOf } from '../../model/amounts';
 import { formatBytes, formatCpus, formatDate, formatExact, formatFiles, formatIdle, formatMB, formatNumber, gigabytes } from '../../model/format';
+import { whenOf } from '../../model/lab';
 import { namesOf } from '../../model/rowLine';
 import { holdsResources, lastLinesOf } from '../../model/state';
 import { StepList } from '../start/StepList';
@@ -24,9 +26,9 @@ export function Overview({ workspace, host }: { workspace: Workspace; host: Host
             <StepList progress={workspace.progress} />
           </section>
         ) : (
-          host !== undefined && <Held workspace={workspace} host={host} />
+          host?.can.stats === true && <Held workspace={workspace} host={host} />
         )}
-        <Files workspace={workspace} />
+        <Files workspace={workspace} measured={host?.can.measure !== false} />
       </div>
       <div className={styles.column}>
         {host !== undefined && <LimitsCard workspace={workspace} host={host} />}
@@ -65,7 +67,7 @@ function Held({ workspace, host }: { workspace: Workspace; host: Host }) {
   );
 }
 
-function Files({ workspace }: { workspace: Workspace }) {
+function Files({ workspace, measured }: { workspace: Workspace; measured: boolean }) {
   const client = useClient();
   const readOnly = useReadOnly();
   const { storage } = workspace;
@@ -74,7 +76,7 @@ function Files({ workspace }: { workspace: Workspace }) {
   return (
     <section className="card">
       <h2>Files</h2>
-      <p className={styles.files} aria-live="polite">
+      {measured ? <p className={styles.files} aria-live="polite">
         {usage.data !== undefined && (
           <>
             <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, measured <Ago time={usage.data.measured_at} />.{' '}
@@ -89,7 +91,7 @@ function Files({ workspace }: { workspace: Workspace }) {
         <button type="button" className={styles.measure} disabled={usage.isFetching || readOnly} onClick={() => void usage.refetch()}>
           {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
         </button>
-      </p>
+      </p> : <p className={styles.files}>ML Lab does not tell how large they are.</p>}
       {storage.container_used !== null && storage.container_measured_at !== null && (
         <p className={styles.files}>
           Outside of them <b>{formatMB(storage.container_used)}</b> of {formatMB(storage.container_size)}, measured <Ago time={storage.container_measured_at} />.
@@ -107,8 +109,12 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
   const rows: [string, string, Limit][] = [
     ['CPU', formatNumber(compute.cpus), host.limits.cpus],
     ['Memory', formatMB(compute.memory), host.limits.memory],
-    ['Shared memory', formatMB(compute.shm), host.limits.shm],
-    ['Processes', formatNumber(compute.processes), host.limits.processes],
+    ...(host.can.limits
+      ? [
+          ['Shared memory', formatMB(compute.shm), host.limits.shm] as [string, string, Limit],
+          ['Processes', formatNumber(compute.processes), host.limits.processes] as [string, string, Limit],
+        ]
+      : []),
     ...(compute.gpus > 0 ? [['GPUs', workspace.gpu_ids.length > 0 ? `${formatNumber(compute.gpus)}: ${workspace.gpu_ids.join(', ')}` : formatNumber(compute.gpus), host.limits.gpus] as [string, string, Limit]] : []),
     ['Files', formatMB(storage.volume_size), { ...host.limits.volume_size, acts: storage.volume_acts }],
     ['Container', formatMB(storage.container_size), { ...host.limits.container_size, acts: storage.container_acts }],
@@ -122,7 +128,7 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
           <div key={name}>
             <dt>{name}</dt>
             <dd>
-              {value} <ActsWord limit={limit} /> <span className="small dim">{limit.applies}</span>
+              {value} <ActsWord limit={limit} /> <span className="small dim">{host.can.resize ? limit.applies : whenOf(limit.applies, false).word}</span>
             </dd>
           </div>
         ))}
@@ -136,6 +142,7 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
 }
 
 function About({ workspace }: { workspace: Workspace }) {
+  const { owner } = useWhose();
   return (
     <section className="card">
       <h2>About</h2>
@@ -146,7 +153,7 @@ function About({ workspace }: { workspace: Workspace }) {
         </div>
         <div>
           <dt>Owner</dt>
-          <dd>{workspace.owner}</dd>
+          <dd>{owner.name}</dd>
         </div>
         <div>
           <dt>Volume</dt>

@@ -1,12 +1,12 @@
 import Button from '@mui/material/Button';
 import TextField from '@mui/material/TextField';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useId, useState, type ReactNode } from 'react';
+import { useId, useRef, useState, type ReactNode } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 import { putWorkspace, queries } from '../../api/cache';
 import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
-import type { Limit, Limits, Workspace, WorkspaceUpdate } from '../../api/types';
+import type { Host, Limit, Workspace, WorkspaceUpdate } from '../../api/types';
 import { isComplete, useComplaint } from '../../components/complaints';
 import { IdleField } from '../../components/IdleField';
 import { ImageKind } from '../../components/ImageKind';
@@ -16,6 +16,7 @@ import { useCheck } from '../../components/useCheck';
 import { VerdictBox } from '../../components/VerdictBox';
 import { editedFrom, updateOf, type Edited } from '../../model/changes';
 import { formatMB } from '../../model/format';
+import { restartsAtOnce } from '../../model/lab';
 import { isAtField, nameProblemOf, noImage, noName } from '../../model/problems';
 import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
@@ -23,7 +24,7 @@ import styles from './Settings.module.css';
 
 interface Props {
   workspace: Workspace;
-  limits: Limits;
+  host: Host;
   readOnly: boolean;
 }
 
@@ -36,7 +37,8 @@ function keyOf(workspace: Workspace): string {
 }
 
 /** What can be changed, each with when it acts. */
-export function Settings({ workspace, limits: usual, readOnly }: Props) {
+export function Settings({ workspace, host, readOnly }: Props) {
+  const { can, limits: usual } = host;
   const client = useClient();
   const verdictId = useId();
   const cache = useQueryClient();
@@ -60,7 +62,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
   const problems = { ...checked.error?.fields, ...problem?.fields };
   // One that does not run is asked about its next start, and can be changed meanwhile.
   const refused = checked.current && ((checked.check?.verdict === 'refused' && workspace.status === 'running') || checked.error?.code === 'invalid');
-  const restarts = (update?.container_image !== undefined || update?.port !== undefined || update?.profile !== undefined) && workspace.desired === 'running' && !hasEnded(workspace);
+  const restarts = restartsAtOnce(workspace, update, can);
+  const button = useRef<HTMLButtonElement>(null);
   const complaint = useComplaint(() => noName);
   const nameProblem = complaint.text !== '' ? complaint.text : nameProblemOf(problem ?? checked.error, edited.name);
   const change = (part: Partial<Edited>): void => {
@@ -88,13 +91,19 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
     <form
       className={styles.form}
       noValidate
+      onKeyDown={(event) => {
+        // What ends a running container is done by its button alone, never by the Enter that ends typing.
+        if (event.key !== 'Enter' || !restarts || !(event.target instanceof HTMLInputElement)) return;
+        event.preventDefault();
+        button.current?.focus();
+      }}
       onSubmit={(event) => {
         event.preventDefault();
         if (isComplete(event.currentTarget)) void save();
       }}
     >
       <fieldset className={styles.fields} disabled={readOnly || !workspace.actions.includes('update')}>
-        <Row title="Name" applies="live">
+        {can.rename && <Row title="Name" applies="live" can={can}>
           <TextField
             fullWidth
             required
@@ -107,8 +116,8 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
             helperText={nameProblem}
             slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
           />
-        </Row>
-        <Row title="Image" applies="restart">
+        </Row>}
+        <Row title="Image" applies="restart" can={can}>
           <ImageField
             value={edited.image}
             // What the image before was says nothing of another one.
@@ -118,32 +127,32 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
           />
           <ImageKind image={edited.image} profile={edited.profile} port={edited.port} onChange={change} problems={problems} />
         </Row>
-        <Row title="CPU" limit={limits.cpus}>
+        <Row title="CPU" limit={limits.cpus} can={can}>
           <LimitField label="CPUs" labelHidden limit={limits.cpus} value={edited.cpus} before={before.cpus} onChange={(cpus) => change({ cpus })} problem={problems['compute.cpus']} />
         </Row>
-        <Row title="Memory" limit={limits.memory} note="Shared memory follows at the next start.">
+        <Row title="Memory" limit={limits.memory} note={can.limits ? 'Shared memory follows at the next start.' : undefined} can={can}>
           <LimitField label="Memory" labelHidden limit={limits.memory} value={edited.memory} before={before.memory} onChange={(memory) => change({ memory })} problem={problems['compute.memory']} />
         </Row>
-        {limits.gpus.max > 0 && (
-          <Row title="GPUs" limit={limits.gpus}>
+        {can.limits && limits.gpus.max > 0 && (
+          <Row title="GPUs" limit={limits.gpus} can={can}>
             <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} before={before.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
           </Row>
         )}
-        <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)}>
+        <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)} can={can}>
           <LimitField label="Files, at most" labelHidden limit={limits.volume_size} value={edited.volumeSize} before={before.volumeSize} onChange={(volumeSize) => change({ volumeSize })} problem={problems['storage.volume_size']} />
         </Row>
-        <Row title="Container" limit={{ ...limits.container_size, acts: workspace.storage.container_acts }} note={usedNote(workspace.storage.container_used)}>
+        <Row title="Container" limit={{ ...limits.container_size, acts: workspace.storage.container_acts }} note={usedNote(workspace.storage.container_used)} can={can}>
           <LimitField label="Container, at most" labelHidden limit={limits.container_size} value={edited.containerSize} before={before.containerSize} onChange={(containerSize) => change({ containerSize })} problem={problems['storage.container_size']} hint="What is written outside of the files" />
         </Row>
-        <Row title="When idle" limit={limits.idle_timeout}>
+        <Row title="When idle" limit={limits.idle_timeout} can={can}>
           <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} before={before.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
         </Row>
-        <Row title="Shared memory" limit={limits.shm}>
+        {can.limits && <Row title="Shared memory" limit={limits.shm} can={can}>
           <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
-        </Row>
-        <Row title="Processes" limit={limits.processes}>
+        </Row>}
+        {can.limits && <Row title="Processes" limit={limits.processes} can={can}>
           <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} before={before.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
-        </Row>
+        </Row>}
       </fieldset>
       <div className={styles.foot}>
         {update !== undefined && (update.compute !== undefined || update.storage !== undefined || checked.error !== undefined) && (
@@ -158,7 +167,7 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
             {problem.message}
           </p>
         )}
-        <Button type="submit" variant="contained" color="primary" disabled={update === undefined || state === 'saving' || readOnly || refused} aria-describedby={verdictId}>
+        <Button ref={button} type="submit" variant="contained" color="primary" disabled={update === undefined || state === 'saving' || readOnly || refused} aria-describedby={verdictId}>
           {starts ? 'Save and start' : restarts ? 'Save and restart' : 'Save'}
         </Button>
         {update !== undefined && (
@@ -173,7 +182,7 @@ export function Settings({ workspace, limits: usual, readOnly }: Props) {
           </Button>
         )}
         <span className="small dim" role="status">
-          {restarts && 'Changing the image or its port restarts the workspace at once. Unsaved work in it is lost; files stay.'}
+          {restarts && `${can.resize ? 'Changing the image or its port restarts the workspace' : 'This restarts the workspace'} at once. Unsaved work in it is lost; files stay.`}
           {state === 'saved' && update === undefined && 'Saved.'}
         </span>
       </div>
@@ -191,17 +200,18 @@ interface RowProps {
   applies?: 'live' | 'restart';
   limit?: Limit;
   note?: string | undefined;
+  can: Host['can'];
   children: ReactNode;
 }
 
-function Row({ title, applies, limit, note, children }: RowProps) {
+function Row({ title, applies, limit, note, can, children }: RowProps) {
   const when = limit?.applies ?? applies;
   return (
     <div className={styles.row}>
       <div>
         <h2>{title}</h2>
         <div className={styles.words}>
-          {when !== undefined && <AppliesWord applies={when} />}
+          {when !== undefined && <AppliesWord applies={when} resizes={can.resize} />}
           {limit !== undefined && <ActsWord limit={limit} />}
         </div>
         {note !== undefined && <p className="small dim">{note}</p>}

@@ -1,9 +1,9 @@
-import { useQuery } from '@tanstack/react-query';
-import { queries } from '../../api/cache';
-import { useClient } from '../../api/context';
 import type { Host, Limits } from '../../api/types';
 import { StepDot } from '../../components/StepDot';
+import { useAdmin } from '../../components/useAdmin';
+import { useHost } from '../../components/useHost';
 import { formatCpus, formatMB } from '../../model/format';
+import { engineName } from '../../model/lab';
 import styles from './Checks.module.css';
 
 interface Check {
@@ -14,12 +14,12 @@ interface Check {
 
 /** What a start needs of the machine, each with its evidence. */
 export function Checks() {
-  const client = useClient();
-  const { data: host } = useQuery(queries.host(client));
+  const host = useHost();
+  const admin = useAdmin();
   if (host === undefined) return null;
   return (
     <ul className={`card ${styles.checks}`} aria-label="Checks">
-      {checksOf(host).map((check) => (
+      {checksOf(host, admin || !host.in_lab).map((check) => (
         <li key={check.what} className={styles.check}>
           <StepDot state={check.state} />
           <span>
@@ -31,16 +31,18 @@ export function Checks() {
   );
 }
 
-export function checksOf(host: Host): Check[] {
+/** notes: whether what an administrator should know is for who looks. */
+export function checksOf(host: Host, notes = true): Check[] {
   if (!host.reachable) {
-    return [{ state: 'failed', what: host.reason === '' ? 'Docker does not answer' : host.reason, evidence: host.action }];
+    return [{ state: 'failed', what: host.reason === '' ? `${engineName(host)} does not answer` : host.reason, evidence: host.action }];
   }
   const machine = [host.os, formatCpus(host.cpus), formatMB(host.memory)].filter((part) => part !== '').join(', ');
   return [
-    { state: 'done', what: 'Docker answers', evidence: `${host.version} at ${host.endpoint}` },
-    { state: 'done', what: 'Machine', evidence: machine },
-    { state: 'done', what: 'Limits hold', evidence: limitsEvidence(host.limits) },
-    ...host.notes.map((note) => ({ state: 'warn' as const, what: note, evidence: '' })),
+    // How we reach a lab is nothing that its users could use.
+    { state: 'done', what: `${engineName(host)} answers`, evidence: host.in_lab ? host.version : `${host.version} at ${host.endpoint}` },
+    ...(host.cpus > 0 ? [{ state: 'done' as const, what: 'Machine', evidence: machine }] : []),
+    { state: 'done', what: 'Limits hold', evidence: limitsEvidence(host.limits, host.can.limits) },
+    ...(notes ? host.notes.map((note) => ({ state: 'warn' as const, what: note, evidence: '' })) : []),
   ];
 }
 
@@ -53,9 +55,10 @@ const limitNames: [keyof Limits, string][] = [
   ['idle_timeout', 'idle timeout'],
 ];
 
-function limitsEvidence(limits: Limits): string {
-  const named = (acts: string): string => limitNames.filter(([key]) => limits[key].acts === acts).map(([, name]) => name).join(', ');
+function limitsEvidence(limits: Limits, processes: boolean): string {
+  const named = (acts: string): string => limitNames.filter(([key]) => limits[key].acts === acts && (key !== 'processes' || processes)).map(([, name]) => name).join(', ');
   const parts = [`${named('enforced')} enforced`];
   if (named('watched') !== '') parts.push(`${named('watched')} watched`);
+  if (named('engine') !== '') parts.push(`${named('engine')} left to ML Lab`);
   return parts.join('; ');
 }

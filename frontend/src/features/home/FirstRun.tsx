@@ -7,6 +7,8 @@ import { useClient } from '../../api/context';
 import type { Image } from '../../api/types';
 import { useReadOnly } from '../../components/Banner';
 import { Initials } from '../../components/Initials';
+import { useHost } from '../../components/useHost';
+import { useWhose } from '../../components/user';
 import { nameForImage, proposeName } from '../../model/propose';
 import { pathTo } from '../../paths';
 import { useReported } from '../actions/notices';
@@ -19,11 +21,13 @@ export function FirstRun({ user }: { user: string }) {
   const client = useClient();
   const navigate = useNavigate();
   const readOnly = useReadOnly();
+  const host = useHost();
+  const { me, owner } = useWhose();
   const { data: images = [] } = useQuery(queries.images(client));
   return (
     <div className={styles.page}>
-      <h1>Your first workspace</h1>
-      <p className="dim">Your files stay in a volume when a workspace stops. Nothing leaves this machine.</p>
+      <h1>{owner.id === me.id ? 'Your first workspace' : 'The first workspace'}</h1>
+      <p className="dim">Your files stay in a volume when a workspace stops.{host?.in_lab === false && ' Nothing leaves this machine.'}</p>
       <ul className={styles.cards}>
         {images.map((image) => (
           <ImageCard key={image.image} image={image} readOnly={readOnly} />

@@ -9,6 +9,7 @@ import { useReadOnly } from '../../components/Banner';
 import { Blocks } from '../../components/Blocks';
 import { Trouble } from '../../components/Trouble';
 import { useDelayed } from '../../components/useDelayed';
+import { useCan } from '../../components/useHost';
 import { useUser } from '../../components/user';
 import { lookOf } from '../../model/state';
 import { pathTo } from '../../paths';
@@ -88,8 +89,9 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
 function KeptLink({ user }: { user: string }) {
   const client = useClient();
   const { data: volumes = [] } = useQuery(queries.volumes(client));
+  const listed = useCan('volumes');
   const kept = volumes.filter((volume) => volume.used_by === null).length;
-  if (kept === 0) return null;
+  if (kept === 0 || !listed) return null;
   return (
     <p className={styles.kept}>
       <Link to={pathTo.volumes(user)}>

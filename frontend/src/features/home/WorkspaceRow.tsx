@@ -48,8 +48,8 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
       </div>
       {!wide && (
         <div className={styles.resources}>
-          {!most && <ComputeCells workspace={workspace} />}
-          <DiskCell workspace={workspace} />
+          {!most && <ComputeCells workspace={workspace} measured={host?.can.stats !== false} />}
+          <DiskCell workspace={workspace} measured={host?.can.measure !== false} />
         </div>
       )}
       <div className={styles.actions}>
@@ -60,15 +60,15 @@ export const WorkspaceRow = memo(function WorkspaceRow({ workspace, host, readOn
   );
 });
 
-/** What it uses now of its limits. Nothing is used by what does not run. */
-function ComputeCells({ workspace }: { workspace: Workspace }) {
+/** What it uses now of its limits. Nothing is used by what does not run. Where nobody can measure, only the limits. */
+function ComputeCells({ workspace, measured }: { workspace: Workspace; measured: boolean }) {
   const { data: use } = useQuery({ ...queries.use, select: (uses: Use[]) => uses.find((one) => one.id === workspace.id) });
   const held = holdsResources(workspace);
   const { cpus, memory } = workspace.compute;
   return (
     <>
-      <ResourceCell label="CPU" held={held} used={held ? (use?.cpus ?? undefined) : undefined} whole={cpus} unit="CPUs" limit={formatCpus(cpus)} warns={false} title={`Its limit is ${formatCpus(cpus)}.`} />
-      <ResourceCell label="Memory" held={held} used={held ? use?.memory : undefined} whole={memory} unit="MB" limit={formatMB(memory)} warns title={`Its limit is ${formatMB(memory)}. Caches of files are not counted.`} />
+      <ResourceCell label="CPU" held={held} measured={measured} used={held ? (use?.cpus ?? undefined) : undefined} whole={cpus} unit="CPUs" limit={formatCpus(cpus)} warns={false} title={`Its limit is ${formatCpus(cpus)}.`} />
+      <ResourceCell label="Memory" held={held} measured={measured} used={held ? use?.memory : undefined} whole={memory} unit="MB" limit={formatMB(memory)} warns title={`Its limit is ${formatMB(memory)}.${measured ? ' Caches of files are not counted.' : ''}`} />
     </>
   );
 }
@@ -76,6 +76,8 @@ function ComputeCells({ workspace }: { workspace: Workspace }) {
 interface ResourceProps {
   label: string;
   held: boolean;
+  /** Whether anybody looks at what is used. */
+  measured: boolean;
   /** undefined: nobody knows. */
   used: number | undefined;
   whole: number;
@@ -86,7 +88,7 @@ interface ResourceProps {
   title: string;
 }
 
-function ResourceCell({ label, held, used, whole, unit, limit, warns, title }: ResourceProps) {
+function ResourceCell({ label, held, measured, used, whole, unit, limit, warns, title }: ResourceProps) {
   const text = used === undefined ? undefined : usedOf(used, whole, unit);
   const share = used === undefined || whole <= 0 ? 0 : used / whole;
   return (
@@ -95,7 +97,7 @@ function ResourceCell({ label, held, used, whole, unit, limit, warns, title }: R
         <span className={styles.label}>{label} </span>
         {text === undefined ? limit : <>{text.value} <span className="dim">{text.rest}</span></>}
       </span>
-      {held && (
+      {held && measured && (
         <div className={styles.meter}>
           <Meter used={share} tone={warns && share >= nearlyFull ? 'warn' : 'use'} />
         </div>
@@ -104,14 +106,16 @@ function ResourceCell({ label, held, used, whole, unit, limit, warns, title }: R
   );
 }
 
-function DiskCell({ workspace }: { workspace: Workspace }) {
+function DiskCell({ workspace, measured }: { workspace: Workspace; measured: boolean }) {
   const now = useNow();
   const { storage } = workspace;
   const disk = diskOf(storage);
   if (disk === undefined) {
     const why = storage.cannot_be_measured === '' ? 'Not measured yet.' : storage.cannot_be_measured;
+    const limit = `Its limit is ${formatMB(storage.volume_size)}`;
+    const title = measured ? `${why} ${limit}, ${storage.volume_acts}.` : `${limit}. ML Lab does not tell how large its files are.`;
     return (
-      <div className={`numbers ${styles.resource}`} data-held={false} title={`${why} Its limit is ${formatMB(storage.volume_size)}, ${storage.volume_acts}.`}>
+      <div className={`numbers ${styles.resource}`} data-held={!measured && holdsResources(workspace)} title={title}>
         <span>
           <span className={styles.label}>Disk </span>
           {formatMB(storage.volume_size)}

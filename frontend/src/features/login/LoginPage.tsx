@@ -2,12 +2,44 @@ import Button from '@mui/material/Button';
 import TextField from '@mui/material/TextField';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { errorOf } from '../../api/client';
+import { errorOf, type ApiError } from '../../api/client';
 import { useClient } from '../../api/context';
+import { labPageOf } from '../../model/lab';
 import styles from './LoginPage.module.css';
 
-/** Asks for the owner's token where no session is. */
-export function LoginPage() {
+interface Props {
+  /** Why who comes is not let in. */
+  reason: ApiError;
+  onAgain: () => void;
+}
+
+/** The way in where no session is: the owner's token, or in a lab the lab's own. */
+export function LoginPage({ reason, onAgain }: Props) {
+  return reason.hint === '' ? <TokenLogin /> : <LabLogin hint={reason.hint} onAgain={onAgain} />;
+}
+
+/** Within the lab's frame its page takes the place of the whole. */
+function LabLogin({ hint, onAgain }: { hint: string; onAgain: () => void }) {
+  const lab = labPageOf(document.baseURI);
+  return (
+    <main className={styles.page}>
+      <title>Log in · Workspaces</title>
+      <h1>You are not logged in to ML Lab</h1>
+      <p className="dim">{hint}</p>
+      <div className={styles.ways}>
+        {lab !== undefined && (
+          <Button variant="contained" color="primary" href={lab} target="_top">
+            Go to ML Lab
+          </Button>
+        )}
+        <Button onClick={onAgain}>Load again</Button>
+      </div>
+    </main>
+  );
+}
+
+/** Asks for the owner's token. */
+function TokenLogin() {
   const client = useClient();
   const cache = useQueryClient();
   const [token, setToken] = useState('');

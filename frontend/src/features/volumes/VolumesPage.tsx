@@ -11,6 +11,7 @@ import { Blocks } from '../../components/Blocks';
 import { Ago } from '../../components/Time';
 import { Trouble } from '../../components/Trouble';
 import { useDelayed } from '../../components/useDelayed';
+import { useHost } from '../../components/useHost';
 import { useUser } from '../../components/user';
 import { formatBytes, formatFiles } from '../../model/format';
 import { pathTo } from '../../paths';
@@ -24,6 +25,17 @@ export function VolumesPage() {
   const user = useUser();
   const volumes = useQuery(queries.volumes(client));
   const slow = useDelayed(volumes.isPending);
+  const navigate = useNavigate();
+  const host = useHost();
+  if (host?.can.volumes === false) {
+    return (
+      <Trouble
+        error={{ detail: 'ML Lab does not list the files of deleted workspaces.', hint: 'Those that were kept come back with the next workspace of the same name.' }}
+        label="Show all workspaces"
+        onRetry={() => void navigate(pathTo.home(user))}
+      />
+    );
+  }
   if (volumes.data === undefined) {
     if (volumes.isError) return <Trouble error={errorOf(volumes.error)} onRetry={() => void volumes.refetch()} />;
     return slow ? <Blocks rows={3} /> : null;
