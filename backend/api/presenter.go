@@ -20,6 +20,8 @@ type Presenter struct {
 	Product Product
 	Access  AccessInfo
 	InLab   bool // this is an extension of an ML Lab
+	// AccessBase is the path below which browsers reach what is at the paths of workspaces; "" = at the root.
+	AccessBase string
 	// Configuration knows the file; nil where there is none.
 	Configuration Configuration
 }
@@ -63,7 +65,7 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 		shown.Storage.VolumeActs, shown.Storage.ContainerActs = byEngine, byEngine
 	}
 	if view.Status == workspace.StatusRunning {
-		path := p.Manager.AccessPath(view)
+		path := p.AccessBase + p.Manager.AccessPath(view)
 		shown.AccessURL = &path
 	}
 	return shown

@@ -105,6 +105,9 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 
 		Configuration: s.configuration,
 	}
+	if s.lab != nil {
+		s.Presenter.AccessBase = s.lab.base
+	}
 	if !s.lab.keepsNothing() {
 		if err := s.makeAccess(options); err != nil {
 			return nil, err
