@@ -534,3 +534,11 @@ func TestAPI_AnswersAsHTTPAndUpstreamDo(t *testing.T) {
 	status, text = l.request(http.MethodPost, mine, map[string]any{"is_stopped": "perhaps"})
 	require.Equal(t, http.StatusUnprocessableEntity, status, text)
 }
+
+func TestServer_WarnsWhereOthersReachItWithoutEncryption(t *testing.T) {
+	for listen, warns := range map[string]bool{"127.0.0.1:0": false, ":0": true, "0.0.0.0:0": true} {
+		l := newLab(t, "[server]\nlisten = \""+listen+"\"\n")
+		require.Equal(t, warns, strings.Contains(l.log.String(), "without encryption"), listen)
+		l.stop()
+	}
+}

@@ -105,6 +105,9 @@ func (l *listener) host() string {
 	return ip.String()
 }
 
+// isLocal reports whether only this machine reaches it.
+func (l *listener) isLocal() bool { return l.net.Addr().(*net.TCPAddr).IP.IsLoopback() }
+
 // serve answers until shutdown.
 func (l *listener) serve() error {
 	err := l.server.Serve(netutil.LimitListener(l.net, maxConnections))

@@ -193,7 +193,7 @@ func (s *Server) makeAPI(options Options) error {
 	}
 	handler := guard.Wrap(sessions(s.routes(options.Frontend)))
 	s.api, err = listen(settings.Listen, false, "API and pages (server.listen, PORT)", newAPIServer(handler, options.Log))
-	if err == nil && s.lab == nil && !isLoopback(s.api.host()) {
+	if err == nil && s.lab == nil && !s.api.isLocal() {
 		options.Log.Warn("other machines reach the pages without encryption: put a front with TLS before them, and have them listen on 127.0.0.1", "listen", s.api.address())
 	}
 	return err
