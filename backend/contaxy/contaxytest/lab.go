@@ -3,13 +3,13 @@
 package contaxytest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -158,8 +158,11 @@ func freePort(t testing.TB) int {
 
 // script runs build/scripts/lab.sh for this lab.
 func (l *Lab) script(command string) error {
-	_, here, _, _ := runtime.Caller(0)
-	script := exec.Command(filepath.Join(filepath.Dir(here), "../../../build/scripts/lab.sh"), command)
+	project, err := projectFolder()
+	if err != nil {
+		return err
+	}
+	script := exec.Command(filepath.Join(project, "build/scripts/lab.sh"), command)
 	script.Env = append(os.Environ(), "LAB_NAME="+l.name, "LAB_NAMESPACE="+l.Namespace, "LAB_PORT="+strconv.Itoa(l.port),
 		"CONTAXY_BASE_URL="+l.current.BaseURL)
 	if l.current.IdleCheck > 0 {
@@ -175,6 +178,25 @@ func (l *Lab) script(command string) error {
 		return fmt.Errorf("lab.sh %s: %w\n%s", command, err, output)
 	}
 	return nil
+}
+
+// projectFolder is the one above the tests that run, with the go.mod in it. Compiled with -trimpath, the program itself does
+// not know where it came from.
+func projectFolder() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder, nil
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			return "", errors.New("the tests do not run within the project")
+		}
+		folder = above
+	}
 }
 
 // end takes the lab away, and lets another process have one when it was the last.
