@@ -176,6 +176,20 @@ func TestKept_WhatOnlySeemedToBeStoppedIsNotStartedAnew(t *testing.T) {
 	})
 }
 
+// Where the engine can clear files only together with all that it keeps of a workspace, that is written down again.
+func TestKept_WhoseFilesAreClearedIsStillThere(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("thesis"), Image: ptr(workspacetest.FakeGoodImage), ClearVolumeOnStop: true})
+	require.NoError(t, err)
+	l.reach(made.Record.ID, workspace.StatusRunning)
+	require.NoError(t, l.Stop(t.Context(), caller, ada, made.Record.ID))
+	snapshot, err := l.keeps.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Kept, 1)
+	require.NoError(t, l.Start(t.Context(), caller, ada, made.Record.ID))
+	l.reach(made.Record.ID, workspace.StatusRunning)
+}
+
 func TestKept_WhatIsDeletedIsDeletedThere(t *testing.T) {
 	for _, files := range []bool{false, true} {
 		for _, runs := range []bool{false, true} {
