@@ -50,7 +50,9 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 		m.Log.Info("workspace was stopped at its engine", "id", kept.ID, "reason", kept.Reason)
 	case !kept.Stopped && record.Desired == workspace.DesiredStopped && kept.Observed != nil && alive(kept.Observed):
 		record.Desired, record.Notice, record.NoticeCode, record.DeleteVolume = workspace.DesiredRunning, "", "", false
-		record.Attempt++
+		if kept.Observed.UID != record.UID || kept.Observed.Attempt != record.Attempt { // else it only seemed to be stopped
+			record.Attempt++
+		}
 		record.Launched, record.DesiredAt = record.Attempt, now
 		m.Log.Info("workspace was started at its engine", "id", kept.ID)
 	}

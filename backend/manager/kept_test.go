@@ -154,6 +154,42 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 }
 
+// ML Lab says of every service that it is stopped when Docker or Kubernetes does not answer it.
+func TestKept_WhatOnlySeemedToBeStoppedIsNotStartedAnew(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	handle, steps := l.handle(id), len(l.engine.Steps())
+	for range 2 {
+		l.keeps.LoseSightOf(id, true)
+		l.reach(id, workspace.StatusStopped)
+		l.keeps.LoseSightOf(id, false)
+		l.reach(id, workspace.StatusRunning)
+	}
+	require.Equal(t, handle, l.handle(id), "what runs in it goes on")
+	require.NotContains(t, l.engine.Steps()[steps:], workspace.StepCreate)
+
+	t.Log("and it can be started anew when its owner asks")
+	require.NoError(t, l.Restart(t.Context(), caller, ada, id))
+	l.eventually(id, "it runs again", func(w *workspace.Workspace) bool {
+		return w.Status == workspace.StatusRunning && l.handle(id) != handle
+	})
+}
+
+// Where the engine can clear files only together with all that it keeps of a workspace, that is written down again.
+func TestKept_WhoseFilesAreClearedIsStillThere(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("thesis"), Image: ptr(workspacetest.FakeGoodImage), ClearVolumeOnStop: true})
+	require.NoError(t, err)
+	l.reach(made.Record.ID, workspace.StatusRunning)
+	require.NoError(t, l.Stop(t.Context(), caller, ada, made.Record.ID))
+	snapshot, err := l.keeps.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Kept, 1)
+	require.NoError(t, l.Start(t.Context(), caller, ada, made.Record.ID))
+	l.reach(made.Record.ID, workspace.StatusRunning)
+}
+
 func TestKept_WhatIsDeletedIsDeletedThere(t *testing.T) {
 	for _, files := range []bool{false, true} {
 		for _, runs := range []bool{false, true} {

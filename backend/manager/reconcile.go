@@ -332,6 +332,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		m.observe(e, nil)
 	case workspace.StepRemoveStorage:
 		m.volumeRemoved(e)
+		e.told = "" // an engine that keeps what should be may have had to forget it for that
 	case workspace.StepStart:
 		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
 			e.record.Launched = step.Deployment.Attempt

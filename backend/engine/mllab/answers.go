@@ -93,6 +93,11 @@ func (e *Engine) answers(ctx context.Context, client *http.Client, d workspace.D
 func (e *Engine) announce(id workspace.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.tellOf(id)
+}
+
+// tellOf tells what is known of a service. The caller holds the lock.
+func (e *Engine) tellOf(id workspace.ID) {
 	if h := e.services[id]; h != nil {
 		kept := e.keptOf(h)
 		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: time.Now()})

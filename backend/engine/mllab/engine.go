@@ -40,7 +40,13 @@ type Engine struct {
 	news     []workspace.Change         // not yet told
 	watching bool
 	rung     chan struct{} // there is news, or somebody has come
-	told     chan struct{} // closed and renewed whenever all news has been told
+	telling  *telling      // renewed whenever all news has been told
+}
+
+// telling is the telling of news. Who wants to know that it was told waits for done.
+type telling struct {
+	done chan struct{}
+	all  bool // else nobody watches any more; written before done is closed
 }
 
 var _ workspace.Engine = (*Engine)(nil)
@@ -51,6 +57,7 @@ type owner struct {
 	own      string    // with which programs in their workspaces call the lab; "" = not asked for yet
 	cameAt   time.Time // when somebody was here last
 	lookedAt time.Time // when the lab was last asked; zero = never with success
+	known    bool      // the manager has been told of what there was when somebody came
 	looking  *look
 }
 
@@ -103,7 +110,7 @@ func New(options Options) *Engine {
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
 		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
-		rung: make(chan struct{}, 1), told: make(chan struct{}),
+		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
 	}
 }
 
@@ -147,7 +154,7 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) e
 	}
 	away := time.Since(o.cameAt) > presentFor
 	o.shown, o.cameAt = token, time.Now()
-	known, watching := !o.lookedAt.IsZero(), e.watching
+	known, watching := o.known, e.watching
 	e.mu.Unlock()
 	if known && !away {
 		return nil
@@ -158,13 +165,19 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) e
 		}
 		return &workspace.Error{Code: workspace.CodeUnavailable, Message: "ML Lab does not answer at " + e.lab.Endpoint() + ".", Hint: "Workspaces go on; this page does too, as soon as the lab is back."}
 	}
-	if err := e.lookAt(ctx, who); err != nil {
-		if known {
-			return nil
-		}
-		return err
+	err := e.lookAt(ctx, who)
+	if err == nil {
+		err = e.waitUntilTold(ctx)
 	}
-	return e.waitUntilTold(ctx)
+	if known {
+		return nil
+	}
+	if err == nil {
+		e.mu.Lock()
+		o.known = true
+		e.mu.Unlock()
+	}
+	return err
 }
 
 // tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.

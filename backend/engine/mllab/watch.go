@@ -26,19 +26,28 @@ func (e *Engine) ring() {
 // waitUntilTold returns once everything that is news now has been told.
 func (e *Engine) waitUntilTold(ctx context.Context) error {
 	e.mu.Lock()
-	told := e.told
-	none := !e.watching
+	telling, watching := e.telling, e.watching
 	e.ring()
 	e.mu.Unlock()
-	if none {
+	if watching {
+		select {
+		case <-telling.done:
+			watching = telling.all
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !watching {
 		return workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer at %s.", e.lab.Endpoint())
 	}
-	select {
-	case <-told:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
+}
+
+// told says how the telling of news has ended, and begins the next. The caller holds the lock.
+func (e *Engine) told(all bool) {
+	e.telling.all = all
+	close(e.telling.done)
+	e.telling = &telling{done: make(chan struct{})}
 }
 
 const (
@@ -54,13 +63,15 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 	defer cancel()
 	e.mu.Lock()
 	e.watching, e.news = true, nil
+	for id := range e.services { // what was found while nobody watched is told before anybody is let in
+		e.tellOf(id)
+	}
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.watching, e.news = false, nil
-		close(e.told)
-		e.told = make(chan struct{})
+		e.told(false)
 	}()
 	connected()
 	lost := make(chan error, 1)
@@ -76,8 +87,7 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 			news := e.news
 			e.news = nil
 			if len(news) == 0 {
-				close(e.told)
-				e.told = make(chan struct{})
+				e.told(true)
 				e.mu.Unlock()
 				break
 			}

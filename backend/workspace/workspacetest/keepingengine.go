@@ -17,6 +17,7 @@ type KeepingEngine struct {
 	mu   sync.Mutex
 	kept map[workspace.ID]workspace.Deployment
 	made map[workspace.ID]time.Time
+	lost map[workspace.ID]bool // containers that it does not see
 }
 
 // KeepingNamespace is the first part of the ids of what a KeepingEngine keeps.
@@ -26,7 +27,7 @@ var _ workspace.Engine = (*KeepingEngine)(nil)
 
 // NewKeepingEngine makes one that keeps nothing yet.
 func NewKeepingEngine() *KeepingEngine {
-	return &KeepingEngine{FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}}
+	return &KeepingEngine{FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}, lost: map[workspace.ID]bool{}}
 }
 
 // Capabilities says that it keeps, and stops what is idle.
@@ -121,6 +122,9 @@ func (k *KeepingEngine) word(d workspace.Deployment) workspace.Kept {
 			IdleTimeout: d.IdleTimeout, ClearVolumeOnStop: d.ClearOnStop,
 		},
 	}
+	if k.lost[d.ID] {
+		kept.Observed = nil
+	}
 	if kept.Stopped = kept.Observed == nil || kept.Observed.State == workspace.ContainerCreated; kept.Stopped {
 		kept.Reason = "It was stopped there."
 	}
@@ -186,6 +190,15 @@ func (k *KeepingEngine) StartAnewByHand(id workspace.ID) {
 		panic(fmt.Sprintf("%s cannot be started by hand: %v", id, err))
 	}
 	_, _ = k.start(d) // it was made just now
+}
+
+// LoseSightOf makes it say that a workspace is stopped while its container goes on, until it is seen again: ML Lab does so
+// whenever Docker or Kubernetes does not answer it.
+func (k *KeepingEngine) LoseSightOf(id workspace.ID, lost bool) {
+	k.mu.Lock()
+	k.lost[id] = lost
+	k.mu.Unlock()
+	k.tellOf(id)
 }
 
 // ForgetMarks makes it forget for what its containers were made, as an engine does that was started anew.

@@ -1,0 +1,81 @@
+package mllab
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// These tests are about moments that a real lab does not let one choose: its answers are fixed here.
+
+const listOfOne = `[{"id": "lab-p-ada0-s-ws-thesis", "status": "stopped", "metadata": {"ctxy.workspaceExtension.deploymentType": "workspace"}}]`
+
+func engineBefore(t *testing.T, answer http.HandlerFunc) *Engine {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	client, err := contaxy.New(server.URL + "/api")
+	require.NoError(t, err)
+	engine := New(Options{Lab: client, LookEvery: 10 * time.Millisecond})
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	return engine
+}
+
+// watch follows an engine until the returned function is called, or the lab is gone.
+func watch(t *testing.T, engine *Engine, changed func(workspace.Change)) (ended <-chan error, end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	connected, lost := make(chan struct{}), make(chan error, 1)
+	go func() { lost <- engine.Watch(ctx, func() { close(connected) }, changed) }()
+	<-connected
+	return lost, cancel
+}
+
+func answers(t *testing.T, w http.ResponseWriter, text string) {
+	t.Helper()
+	_, err := w.Write([]byte(text))
+	require.NoError(t, err)
+}
+
+// An empty list makes upstream's page create a workspace.
+func TestVisit_NobodyIsLetInBeforeTheirWorkspacesAreKnown(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	ended, end := watch(t, engine, func(workspace.Change) { close(asked); <-goOn })
+	first := make(chan error, 1)
+	go func() { first <- engine.Visit(t.Context(), "ada0", "token") }()
+	<-asked
+
+	t.Log("neither who comes while the manager is being told")
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, engine.Visit(soon, "ada0", "token"), context.DeadlineExceeded)
+
+	t.Log("nor who waits when the watch ends, or comes after that")
+	end()
+	close(goOn)
+	<-ended
+	if err := <-first; err != nil { // else the manager was told at the last moment
+		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
+		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token")))
+	}
+}
+
+func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	_ = engine.Visit(t.Context(), "ada0", "token") // nobody watches
+	require.NoError(t, engine.lookAt(t.Context(), "ada0"))
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token")))
+	told := make(chan workspace.ID, 1)
+	watch(t, engine, func(change workspace.Change) { told <- change.ID })
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token"))
+	require.Len(t, told, 1)
+}
