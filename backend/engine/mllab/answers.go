@@ -33,10 +33,7 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
-	address := e.lab.Root() + d.AccessPath + "/" + strings.TrimPrefix(d.HealthPath, "/")
-	if _, path, found := strings.Cut(strings.TrimPrefix(e.lab.Root(), "http://"), "/"); !found || path == "" {
-		address = e.lab.Root() + e.base + d.AccessPath + "/" + strings.TrimPrefix(d.HealthPath, "/")
-	}
+	address := e.addressOf(d.AccessPath) + "/" + strings.TrimPrefix(d.HealthPath, "/")
 	fetched := time.Now()
 	for pause := askAtFirst; ; pause = min(pause*3/2, askAtLast) {
 		answers, err := e.answers(ctx, client, d, address)
@@ -63,9 +60,19 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 	}
 }
 
-// answers asks once. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.
+// addressOf is where the lab's proxy serves a path: below the path of the lab, which its endpoint may or may not have.
+func (e *Engine) addressOf(path string) string {
+	root := e.lab.Root()
+	if _, host, _ := strings.Cut(root, "://"); strings.Contains(host, "/") {
+		return root + path
+	}
+	return root + e.base + path
+}
+
+// answers asks once, with the token of the owner's programs, which the workspace has anyway: the lab's proxy passes it on
+// into the workspace, so nobody else's is shown to it. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.
 func (e *Engine) answers(ctx context.Context, client *http.Client, d workspace.Deployment, address string) (bool, error) {
-	token, err := e.tokenFor(d.Owner)
+	token, err := e.programToken(ctx, d.Owner)
 	if err != nil {
 		return false, err
 	}

@@ -79,3 +79,31 @@ func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
 	require.NoError(t, engine.Visit(t.Context(), "ada0", "token"))
 	require.Len(t, told, 1)
 }
+
+// The lab's proxy passes the token on into the workspace, where its owner can read it.
+func TestAnswers_AWorkspaceIsAskedWithItsOwnersTokenOnly(t *testing.T) {
+	came := make(chan string, 1)
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/users/ada0/token" {
+			answers(t, w, `"of-adas-programs"`)
+			return
+		}
+		came <- r.Header.Get("Authorization") + r.Header.Get("Cookie")
+	})
+	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator") // nobody watches
+	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{Owner: "ada0", AccessPath: "/projects/ada0/services/s/access/8080b"}))
+	require.Equal(t, "ct_token=of-adas-programs", <-came)
+}
+
+func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"http://lab:8080/api":      "http://lab:8080/base/projects/x",
+		"http://lab:8080/base/api": "http://lab:8080/base/projects/x",
+		"https://lab/api":          "https://lab/base/projects/x",
+		"https://lab/base/api":     "https://lab/base/projects/x",
+	} {
+		client, err := contaxy.New(endpoint)
+		require.NoError(t, err)
+		require.Equal(t, want, New(Options{Lab: client, BaseURL: "/base"}).addressOf("/projects/x"), endpoint)
+	}
+}
