@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,43 @@ func TestAnswers_AWorkspaceIsAskedWithItsOwnersTokenOnly(t *testing.T) {
 	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator") // nobody watches
 	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{Owner: "ada0", AccessPath: "/projects/ada0/services/s/access/8080b"}))
 	require.Equal(t, "ct_token=of-adas-programs", <-came)
+}
+
+// Whose services the lab cannot list (facts: 2.3 and 6) is nobody else's trouble.
+func TestWatch_GoesOnWhileTheLabAnswersOthers(t *testing.T) {
+	var away atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case away.Load():
+			w.WriteHeader(http.StatusBadGateway)
+		case r.URL.Path == "/api/system/info":
+			answers(t, w, `{"namespace": "lab"}`)
+		case r.URL.Path == "/api/projects/ada0/services":
+			answers(t, w, listOfOne)
+		case r.URL.Path == "/api/projects/bob0/services":
+			answers(t, w, "no list")
+		default:
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	ended, _ := watch(t, engine, func(workspace.Change) {})
+	for range 20 {
+		require.NoError(t, engine.Visit(t.Context(), "ada0", "token"))
+		require.Error(t, engine.Visit(t.Context(), "bob0", "token"))
+		require.Error(t, engine.Visit(t.Context(), "eve0", "token"))
+		engine.mu.Lock()
+		for _, who := range []workspace.Owner{"bob0", "eve0"} { // they come again, and it is their turn
+			engine.owners[who].cameAt = time.Now()
+		}
+		engine.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+	}
+	require.Empty(t, ended)
+	away.Store(true)
+	require.Eventually(t, func() bool {
+		_ = engine.Visit(t.Context(), "ada0", "token")
+		return len(ended) == 1
+	}, 5*time.Second, time.Millisecond)
 }
 
 func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {

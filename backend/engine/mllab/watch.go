@@ -116,9 +116,7 @@ func (e *Engine) lookByTurns(ctx context.Context) error {
 		case any:
 			err = e.lookAt(ctx, who)
 		case time.Since(heard) > healthEvery:
-			asking, done := context.WithTimeout(ctx, healthTimeout)
-			_, err = e.lab.Info(asking)
-			done()
+			err = e.askForHealth(ctx)
 		default:
 			continue
 		}
@@ -130,23 +128,22 @@ func (e *Engine) lookByTurns(ctx context.Context) error {
 			heard = time.Now()
 		case workspace.CodeUnauthenticated, workspace.CodeForbidden, workspace.CodeNotFound:
 			e.log.Info("the lab no longer tells of somebody's workspaces", "owner", who, "cause", workspace.MessageOf(err))
-		case workspace.CodeUnavailable:
-			if e.somebodyWasHere(who) {
+		default:
+			if !any || e.askForHealth(ctx) != nil {
 				return err
 			}
-		default:
-			return err
+			heard = time.Now()
+			e.log.Warn("the lab cannot tell of somebody's workspaces", "owner", who, "error", err)
 		}
 	}
 }
 
-// somebodyWasHere reports whether there is a token for an owner: without one it is not the lab that is away.
-func (e *Engine) somebodyWasHere(who workspace.Owner) bool {
-	if who == "" {
-		return true
-	}
-	_, err := e.tokenFor(who)
-	return err == nil
+// askForHealth asks the lab whether it is there.
+func (e *Engine) askForHealth(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, healthTimeout)
+	defer done()
+	_, err := e.lab.Info(ctx)
+	return err
 }
 
 // nextTurn picks whose workspaces are looked at now: of those who are here, the one looked at longest ago.
