@@ -31,6 +31,8 @@ const (
 	rememberNo = 3 * time.Second
 	// maxRemembered bounds how many tokens answers are remembered of.
 	maxRemembered = 10_000
+	// maxPermissions bounds of how many permissions they are remembered of one token: anybody can ask for those of anybody.
+	maxPermissions = 100
 )
 
 // Lab is the mode in which an ML Lab says who may do what. Nothing is believed that it has not verified: neither cookies
@@ -97,6 +99,9 @@ func (l *Lab) Holder(ctx context.Context, token, permission string) (workspace.O
 		if l.tokens[key] == nil {
 			l.makeRoom()
 			l.tokens[key] = map[string]*verification{}
+		}
+		if len(l.tokens[key]) >= maxPermissions {
+			clear(l.tokens[key])
 		}
 		l.tokens[key][permission] = known
 		go l.ask(context.WithoutCancel(ctx), known, key, token, permission)

@@ -156,6 +156,19 @@ func TestLab_RemembersABoundedNumber(t *testing.T) {
 	require.LessOrEqual(t, len(l.tokens), maxRemembered)
 }
 
+func TestLab_RemembersABoundedNumberOfOneToken(t *testing.T) {
+	l, _, _ := labOf(t, func(context.Context, string, string) (string, error) { return "", errForbidden })
+	for n := range 3 * maxPermissions {
+		_, err := l.Holder(t.Context(), "token", time.Duration(n).String())
+		require.ErrorIs(t, err, errForbidden)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, answers := range l.tokens {
+		require.LessOrEqual(t, len(answers), maxPermissions)
+	}
+}
+
 func TestGuard_InALabAnyHostIsTheLabs(t *testing.T) {
 	guard := newGuard(t, func(options *GuardOptions) { options.AnyHost, options.FramedBySelf = true, true })
 	for host, passes := range map[string]bool{"lab.company.example": true, "10.0.0.7:30010": true, "a b": false, "": false, "x;y": false} {
