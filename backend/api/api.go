@@ -37,7 +37,7 @@ type Options struct {
 // Wanted is what a request is about, as far as that decides who may make it.
 type Wanted struct {
 	Owner workspace.Owner // whose workspaces; "" = the caller's own
-	Write bool            // it may change something
+	Write bool            // it may change something, or is only for who may
 }
 
 type service struct {
@@ -147,7 +147,7 @@ type callerKey struct{}
 func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead}
+		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: needsWrite(ctx.Operation())}
 		if isOfUser(ctx.Operation()) {
 			wanted.Owner = workspace.Owner(ctx.Query("user"))
 		}
@@ -179,12 +179,25 @@ type OfUser struct {
 	User string `query:"user" maxLength:"100" doc:"Id of whose are meant, for who may act for them: an administrator, in an ML Lab. Your own when left out."`
 }
 
-const ofUserMark = "ofUser"
+const (
+	ofUserMark   = "ofUser"
+	asWriterMark = "asWriter"
+)
 
 // ofUser marks an operation that takes OfUser.
 func ofUser(op huma.Operation) huma.Operation {
 	op.Metadata = map[string]any{ofUserMark: true}
 	return op
+}
+
+// asWriter marks an operation that changes nothing and is all the same only for who may change things, as in ML Lab.
+func asWriter(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{asWriterMark: true}
+	return op
+}
+
+func needsWrite(op *huma.Operation) bool {
+	return op.Method != http.MethodGet || op.Metadata[asWriterMark] == true
 }
 
 func isOfUser(op *huma.Operation) bool { return op.Metadata[ofUserMark] == true }

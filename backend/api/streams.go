@@ -30,7 +30,7 @@ const (
 var aliveMessage = []byte(`{"seq":0,"type":"alive"}`)
 
 func (s *service) registerStreams(api huma.API) {
-	logs := operation("get-logs", http.MethodGet, workspacesPath+"/{workspace_id}:logs", "Read or follow the log of a workspace", "Workspaces", http.StatusOK)
+	logs := asWriter(operation("get-logs", http.MethodGet, workspacesPath+"/{workspace_id}:logs", "Read or follow the log of a workspace", "Workspaces", http.StatusOK))
 	logs.Description = "Plain text. Without a container it is what was kept of the last one. With `follow` it goes on until the container ends."
 	logs.Responses = textResponse("The log.", "text/plain")
 	huma.Register(api, logs, s.logs)
@@ -83,7 +83,7 @@ func (s *service) logs(ctx context.Context, in *struct {
 		r, w := humachi.Unwrap(out)
 		streamCtx, end := context.WithCancel(out.Context())
 		defer end()
-		go s.accompany(streamCtx, r, Wanted{Owner: owner}, end, nil)
+		go s.accompany(streamCtx, r, Wanted{Owner: owner, Write: true}, end, nil)
 		writer := &flushingWriter{w: w, flush: http.NewResponseController(w).Flush}
 		err := s.Presenter.Manager.Logs(streamCtx, caller, owner, id, lines, follow, writer)
 		if err != nil && !writer.began && out.Context().Err() == nil {
