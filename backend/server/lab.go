@@ -97,7 +97,7 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		caller.Admin = err == nil
 	}
 	if l.engine != nil {
-		if err := l.engine.Visit(ctx, owner, token); err != nil {
+		if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
 	}

@@ -54,6 +54,7 @@ var _ workspace.Engine = (*Engine)(nil)
 // owner is a person whose workspaces are known, by the tokens of those who came for them.
 type owner struct {
 	shown    string    // the last token by which somebody came
+	writes   string    // the last one of which the lab has said that it may change things
 	own      string    // with which programs in their workspaces call the lab; "" = not asked for yet
 	cameAt   time.Time // when somebody was here last
 	lookedAt time.Time // when the lab was last asked; zero = never with success
@@ -142,10 +143,10 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 	}, nil
 }
 
-// Visit says that somebody is here who may act for an owner, and by which token. The first time it waits until the lab has
-// told of the owner's workspaces and the manager knows them. CodeUnauthenticated when the lab does not take the token,
+// Visit says that somebody is here who may see what an owner has, and by which token; mayChange that they may change it, too.
+// The first time it waits until the lab has told of the owner's workspaces and the manager knows them. CodeUnauthenticated when the lab does not take the token,
 // CodeUnavailable when it does not answer.
-func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) error {
+func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string, mayChange bool) error {
 	e.mu.Lock()
 	o := e.owners[who]
 	if o == nil {
@@ -154,6 +155,9 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) e
 	}
 	away := time.Since(o.cameAt) > presentFor
 	o.shown, o.cameAt = token, time.Now()
+	if mayChange {
+		o.writes = token
+	}
 	known, watching := o.known, e.watching
 	e.mu.Unlock()
 	if known && !away {
@@ -181,18 +185,23 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string) e
 }
 
 // tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
+// Who only looks on does not take the place of who may change things.
 func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o := e.owners[who]
 	switch {
-	case o == nil || (o.own == "" && o.shown == ""):
+	case o == nil || !o.hasToken():
 		return "", workspace.Errorf(workspace.CodeUnavailable, "Nobody who may act for %s has been here yet. It goes on as soon as somebody is.", who)
 	case o.own != "":
 		return o.own, nil
+	case o.writes != "":
+		return o.writes, nil
 	}
 	return o.shown, nil
 }
+
+func (o *owner) hasToken() bool { return o.own != "" || o.writes != "" || o.shown != "" }
 
 // refused drops a token that the lab takes no more.
 func (e *Engine) refused(who workspace.Owner, token string, err error) {
@@ -204,6 +213,9 @@ func (e *Engine) refused(who workspace.Owner, token string, err error) {
 	if o := e.owners[who]; o != nil {
 		if o.own == token {
 			o.own = ""
+		}
+		if o.writes == token {
+			o.writes = ""
 		}
 		if o.shown == token {
 			o.shown = ""

@@ -52,13 +52,13 @@ func TestVisit_NobodyIsLetInBeforeTheirWorkspacesAreKnown(t *testing.T) {
 	asked, goOn := make(chan struct{}), make(chan struct{})
 	ended, end := watch(t, engine, func(workspace.Change) { close(asked); <-goOn })
 	first := make(chan error, 1)
-	go func() { first <- engine.Visit(t.Context(), "ada0", "token") }()
+	go func() { first <- engine.Visit(t.Context(), "ada0", "token", true) }()
 	<-asked
 
 	t.Log("neither who comes while the manager is being told")
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, engine.Visit(soon, "ada0", "token"), context.DeadlineExceeded)
+	require.ErrorIs(t, engine.Visit(soon, "ada0", "token", true), context.DeadlineExceeded)
 
 	t.Log("nor who waits when the watch ends, or comes after that")
 	end()
@@ -66,18 +66,18 @@ func TestVisit_NobodyIsLetInBeforeTheirWorkspacesAreKnown(t *testing.T) {
 	<-ended
 	if err := <-first; err != nil { // else the manager was told at the last moment
 		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err))
-		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token")))
+		require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token", true)))
 	}
 }
 
 func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
 	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
-	_ = engine.Visit(t.Context(), "ada0", "token") // nobody watches
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
 	require.NoError(t, engine.lookAt(t.Context(), "ada0"))
-	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token")))
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token", true)))
 	told := make(chan workspace.ID, 1)
 	watch(t, engine, func(change workspace.Change) { told <- change.ID })
-	require.NoError(t, engine.Visit(t.Context(), "ada0", "token"))
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
 	require.Len(t, told, 1)
 }
 
@@ -91,9 +91,18 @@ func TestAnswers_AWorkspaceIsAskedWithItsOwnersTokenOnly(t *testing.T) {
 		}
 		came <- r.Header.Get("Authorization") + r.Header.Get("Cookie")
 	})
-	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator") // nobody watches
+	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator", true) // nobody watches
 	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{Owner: "ada0", AccessPath: "/projects/ada0/services/s/access/8080b"}))
 	require.Equal(t, "ct_token=of-adas-programs", <-came)
+}
+
+func TestVisit_WhoOnlyLooksOnDoesNotActForOthers(t *testing.T) {
+	came := make(chan string, 1)
+	engine := engineBefore(t, func(_ http.ResponseWriter, r *http.Request) { came <- r.Header.Get("Authorization") })
+	_ = engine.Visit(t.Context(), "ada0", "of-ada", true) // nobody watches
+	_ = engine.Visit(t.Context(), "ada0", "of-a-reader", false)
+	require.NoError(t, engine.release(t.Context(), workspace.Deployment{ID: "thesis", Owner: "ada0"}))
+	require.Equal(t, "Bearer of-ada", <-came)
 }
 
 // Whose services the lab cannot list (facts: 2.3 and 6) is nobody else's trouble.
@@ -115,9 +124,9 @@ func TestWatch_GoesOnWhileTheLabAnswersOthers(t *testing.T) {
 	})
 	ended, _ := watch(t, engine, func(workspace.Change) {})
 	for range 20 {
-		require.NoError(t, engine.Visit(t.Context(), "ada0", "token"))
-		require.Error(t, engine.Visit(t.Context(), "bob0", "token"))
-		require.Error(t, engine.Visit(t.Context(), "eve0", "token"))
+		require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+		require.Error(t, engine.Visit(t.Context(), "bob0", "token", true))
+		require.Error(t, engine.Visit(t.Context(), "eve0", "token", true))
 		engine.mu.Lock()
 		for _, who := range []workspace.Owner{"bob0", "eve0"} { // they come again, and it is their turn
 			engine.owners[who].cameAt = time.Now()
@@ -128,7 +137,7 @@ func TestWatch_GoesOnWhileTheLabAnswersOthers(t *testing.T) {
 	require.Empty(t, ended)
 	away.Store(true)
 	require.Eventually(t, func() bool {
-		_ = engine.Visit(t.Context(), "ada0", "token")
+		_ = engine.Visit(t.Context(), "ada0", "token", true)
 		return len(ended) == 1
 	}, 5*time.Second, time.Millisecond)
 }

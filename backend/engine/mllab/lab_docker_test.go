@@ -39,7 +39,7 @@ func newEngineAt(t *testing.T, lab *contaxytest.Lab) *Engine {
 func visits(t *testing.T, engine *Engine, user contaxytest.User) {
 	t.Helper()
 	who := workspace.Owner(user.ID)
-	_ = engine.Visit(t.Context(), who, user.Token) // which cannot wait for somebody to be told
+	_ = engine.Visit(t.Context(), who, user.Token, true) // which cannot wait for somebody to be told
 	require.NoError(t, engine.lookAt(t.Context(), who))
 }
 
@@ -164,13 +164,13 @@ func TestLook_ManyCostTheLabNoMoreThanOne(t *testing.T) {
 		<-connected
 		users := []contaxytest.User{lab.Ada, lab.Bob, lab.Admin}
 		for n := range people {
-			require.NoError(t, engine.Visit(t.Context(), workspace.Owner(users[n].ID), users[n].Token))
+			require.NoError(t, engine.Visit(t.Context(), workspace.Owner(users[n].ID), users[n].Token, true))
 		}
 		return len(lab.During(t, func() {
 			until := time.Now().Add(3 * time.Second)
 			for time.Now().Before(until) { // pages that ask again and again
 				for n := range people {
-					require.NoError(t, engine.Visit(t.Context(), workspace.Owner(users[n].ID), users[n].Token))
+					require.NoError(t, engine.Visit(t.Context(), workspace.Owner(users[n].ID), users[n].Token, true))
 				}
 				time.Sleep(10 * time.Millisecond)
 			}

@@ -152,7 +152,7 @@ func (e *Engine) nextTurn(now time.Time) (next workspace.Owner, any bool) {
 	defer e.mu.Unlock()
 	var oldest time.Time
 	for who, o := range e.owners {
-		if now.Sub(o.cameAt) > presentFor || (o.own == "" && o.shown == "") {
+		if now.Sub(o.cameAt) > presentFor || !o.hasToken() {
 			continue
 		}
 		if !any || o.lookedAt.Before(oldest) {
