@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -103,6 +104,24 @@ func TestVisit_WhoOnlyLooksOnDoesNotActForOthers(t *testing.T) {
 	_ = engine.Visit(t.Context(), "ada0", "of-a-reader", false)
 	require.NoError(t, engine.release(t.Context(), workspace.Deployment{ID: "thesis", Owner: "ada0"}))
 	require.Equal(t, "Bearer of-ada", <-came)
+}
+
+// Without a container the lab deletes a workspace, leaves its volume, and hands it to the next one of that name.
+func TestRemoveStorage_SaysThatFilesAreLeft(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet:
+			answers(t, w, strings.Trim(listOfOne, "[]"))
+		case http.MethodPost:
+			w.WriteHeader(http.StatusBadRequest)
+			answers(t, w, `{"code": 400, "message": "Could not deploy service.", "explanation": "no such device"}`)
+		default:
+			t.Errorf("%s must not be asked for", r.Method)
+		}
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0"})
+	require.ErrorContains(t, err, "no such device")
 }
 
 // Whose services the lab cannot list (facts: 2.3 and 6) is nobody else's trouble.

@@ -350,7 +350,12 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 		err = e.as(d.Owner, func(token string) error {
 			return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStart)
 		})
-		if err != nil && workspace.CodeOf(err) != workspace.CodeInvalid {
+		if workspace.CodeOf(err) == workspace.CodeInvalid { // somebody else was quicker, or Docker refuses it
+			if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
+				err = nil
+			}
+		}
+		if err != nil {
 			return &workspace.Error{
 				Code: workspace.CodeOf(err), Err: err,
 				Message: "Its files could not be deleted: ML Lab deletes a volume only together with a container, and cannot start one. " + workspace.MessageOf(err),
