@@ -20,7 +20,7 @@ import (
 )
 
 // maxAnswer bounds what is read of an answer. A log is the largest thing that is asked for.
-const maxAnswer = 32 << 20
+const maxAnswer = 8 << 20
 
 // Client asks one ML Lab.
 type Client struct {

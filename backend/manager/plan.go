@@ -299,6 +299,7 @@ func Deploy(record workspace.Record, around Around) workspace.Deployment {
 		StopGrace:     prof.StopGrace,
 		IdleTimeout:   record.Spec.IdleTimeout,
 		ClearOnStop:   record.Spec.ClearVolumeOnStop,
+		DeletesVolume: record.DeleteVolume,
 	}
 	if around.Can.Keeps { // nothing of what it keeps changes without a new container
 		d.Fingerprint = keeping(d)

@@ -48,6 +48,10 @@ func (m *Manager) forgetKept(name string) {
 
 // rememberVolume keeps the name of a deleted workspace with its volume, if the volume stays. The caller holds the lock.
 func (m *Manager) rememberVolume(e *entry) error {
+	if m.can.Keeps { // which knows of no files without their workspace
+		delete(m.volumes, e.record.Volume)
+		return nil
+	}
 	if !m.holdsFilesOf(e) {
 		return nil
 	}

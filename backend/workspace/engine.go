@@ -291,6 +291,7 @@ type Deployment struct {
 	Storage       Storage
 	IdleTimeout   time.Duration // for an engine that stops what is unused; 0 = never
 	ClearOnStop   bool          // likewise
+	DeletesVolume bool          // the files go with what is ended, because the owner said so
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
 	MountPath     string // where the volume goes

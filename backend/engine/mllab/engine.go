@@ -37,7 +37,9 @@ type Engine struct {
 	services map[workspace.ID]*held
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
-	news     []workspace.Change         // not yet told
+	flights  map[workspace.ID]*flight
+	rewrites map[workspace.ID]bool // services that were deleted to be written down again
+	news     []workspace.Change    // not yet told
 	watching bool
 	rung     chan struct{} // there is news, or somebody has come
 	telling  *telling      // renewed whenever all news has been told
@@ -111,6 +113,7 @@ func New(options Options) *Engine {
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
 		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
+		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]bool{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
 	}
 }
@@ -341,7 +344,7 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 
 // isNewer reports whether a look that began then says more of a service than our own steps. The caller holds the lock.
 func (e *Engine) isNewer(id workspace.ID, began time.Time) bool {
-	return e.busy[id] == 0 && began.After(e.changed[id])
+	return e.busy[id] == 0 && e.flights[id] == nil && began.After(e.changed[id])
 }
 
 // note takes up what the lab says of a service, and tells it if it is news. The caller holds the lock.

@@ -31,6 +31,11 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	}
 	done := e.begin(d.ID)
 	defer done()
+	if step.Kind != workspace.StepStart { // which joins one that is under way
+		if err := e.land(ctx, d.ID); err != nil {
+			return nil, err
+		}
+	}
 	switch step.Kind {
 	case workspace.StepImage:
 		return nil, nil
@@ -229,10 +234,63 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) error {
 	return nil
 }
 
+// flight is a start that the lab is about to make. It goes on when nobody waits for it any more, and whatever comes next has
+// to wait for its end: else a container would appear of what was stopped or deleted meanwhile.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// flightsEnd bounds a start, and with it the pull of an image.
+const flightsEnd = 30 * time.Minute
+
+// fly asks the lab for an action that makes a container, or joins the one that is under way, and waits for its end.
+func (e *Engine) fly(ctx context.Context, d workspace.Deployment, action string) error {
+	e.mu.Lock()
+	f := e.flights[d.ID]
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		e.flights[d.ID] = f
+		go func() {
+			flying, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightsEnd)
+			defer cancel()
+			f.err = e.as(d.Owner, func(token string) error { return e.lab.Act(flying, token, string(d.Owner), string(d.ID), action) })
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			delete(e.flights, d.ID)
+			e.changed[d.ID] = time.Now()
+			close(f.done)
+		}()
+	}
+	e.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// land waits until no start of a workspace is under way.
+func (e *Engine) land(ctx context.Context, id workspace.ID) error {
+	e.mu.Lock()
+	f := e.flights[id]
+	e.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // act executes an action that makes a container, and takes up what came of it. A front before the lab gives up after ten
 // minutes; the lab does not.
 func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string) error {
-	err := e.as(d.Owner, func(token string) error { return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), action) })
+	err := e.fly(ctx, d, action)
 	if err != nil && workspace.CodeOf(err) == workspace.CodeInvalid {
 		// Somebody else was quicker: what counts is what is.
 		if service, again := e.fetch(ctx, d); again == nil && service.Status == contaxy.StatusRunning {
@@ -258,21 +316,75 @@ const keptLines = 500
 // stop ends a container. The lab removes it with that, so its log is read before.
 func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	service, err := e.fetch(ctx, d)
-	if workspace.CodeOf(err) == workspace.CodeNotFound || (err == nil && service.Status == contaxy.StatusStopped) {
+	switch {
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.isRewritten(d.ID):
+		return e.writeAgain(ctx, d, nil)
+	case workspace.CodeOf(err) == workspace.CodeNotFound, err == nil && service.Status == contaxy.StatusStopped:
 		e.ended(d, service, nil)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	text := e.lastWords(ctx, d)
+	if service.ClearVolumeOnStop && !d.DeletesVolume {
+		return e.stopKeeping(ctx, d, text)
+	}
 	err = e.as(d.Owner, func(token string) error {
 		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeInvalid { // it was stopped meanwhile
 		return err
 	}
+	cleared := err == nil && service.ClearVolumeOnStop
 	service.Status, service.InternalID = contaxy.StatusStopped, ""
+	e.ended(d, service, text)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[d.ID]; h != nil {
+		h.cleared = cleared
+	}
+	return nil
+}
+
+// stopKeeping ends a container without its files, although they are cleared whenever the lab itself stops it: nobody has
+// asked for that end who may want it. The lab keeps the files of what is deleted without them, so it is deleted, and written
+// down again.
+func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text []byte) error {
+	e.mu.Lock()
+	e.rewrites[d.ID] = true
+	e.mu.Unlock()
+	err := e.as(d.Owner, func(token string) error {
+		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
+	})
+	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+		return err
+	}
+	return e.writeAgain(ctx, d, text)
+}
+
+func (e *Engine) isRewritten(id workspace.ID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.rewrites[id]
+}
+
+// writeAgain has the lab keep what was deleted to be ended. For the manager its container has ended until it is removed.
+func (e *Engine) writeAgain(ctx context.Context, d workspace.Deployment, text []byte) error {
+	e.mu.Lock()
+	var before *workspace.Observed
+	if h := e.services[d.ID]; h != nil {
+		before = h.observed
+	}
+	e.mu.Unlock()
+	if err := e.deploy(ctx, d); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	delete(e.rewrites, d.ID)
+	h := e.services[d.ID]
+	h.observed, h.created = before, nil
+	service := h.service
+	e.mu.Unlock()
 	e.ended(d, service, text)
 	return nil
 }
@@ -301,7 +413,6 @@ func (e *Engine) ended(d workspace.Deployment, service contaxy.Service, text []b
 	if service.ID != "" {
 		h.service = service
 	}
-	h.cleared = h.cleared || service.ClearVolumeOnStop
 	if text != nil {
 		h.log = text
 	}
@@ -347,9 +458,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 		return err
 	}
 	if service.Status == contaxy.StatusStopped {
-		err = e.as(d.Owner, func(token string) error {
-			return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStart)
-		})
+		err = e.fly(ctx, d, contaxy.ActionStart)
 		if workspace.CodeOf(err) == workspace.CodeInvalid { // somebody else was quicker, or Docker refuses it
 			if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
 				err = nil
@@ -368,10 +477,15 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
+	e.forget(d.ID)
+	return nil
+}
+
+func (e *Engine) forget(id workspace.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.services, d.ID)
-	return nil
+	delete(e.services, id)
+	delete(e.rewrites, id)
 }
 
 // release deletes the service.
@@ -382,8 +496,6 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.services, d.ID)
+	e.forget(d.ID)
 	return nil
 }

@@ -3,6 +3,10 @@ package mllab
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -146,6 +150,80 @@ func TestVolume_OfAStoppedWorkspaceIsReallyDeleted(t *testing.T) {
 	do(t, engine, workspace.StepRemoveStorage, d)
 	require.Error(t, volume(), "the lab alone would have left it")
 	do(t, engine, workspace.StepRelease, d)
+}
+
+func TestStop_ClearsFilesOnlyWhereTheirOwnerHasSaidSo(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	engine := newEngineAt(t, lab)
+	d := deploymentOf(lab, "cleared")
+	d.ClearOnStop = true
+	up := func() {
+		t.Helper()
+		for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+			do(t, engine, kind, d)
+		}
+	}
+	in := func(command string) string {
+		t.Helper()
+		out, err := exec.Command("docker", "exec", string(d.ID), "sh", "-c", command).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return strings.TrimSpace(string(out))
+	}
+	up()
+	in("echo precious > /workspace/kept")
+	ended := do(t, engine, workspace.StepStop, d)
+	require.NotNil(t, ended)
+	require.Equal(t, workspace.ContainerExited, ended.State)
+	do(t, engine, workspace.StepRemove, d)
+	var kept struct {
+		Status string
+		Clear  bool `json:"clear_volume_on_stop"`
+	}
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, "GET", "/api/projects/"+lab.Ada.ID+"/services/"+string(d.ID), nil), 200, &kept)
+	require.Equal(t, "stopped", kept.Status)
+	require.True(t, kept.Clear, "the wish of its owner is kept, too")
+	d.Attempt++
+	up()
+	require.Equal(t, "precious", in("cat /workspace/kept"))
+
+	d.DeletesVolume = true // the owner has pressed Stop
+	do(t, engine, workspace.StepStop, d)
+	do(t, engine, workspace.StepRemove, d)
+	do(t, engine, workspace.StepRemoveStorage, d)
+	require.Error(t, exec.Command("docker", "volume", "inspect", d.Volume).Run())
+	do(t, engine, workspace.StepRelease, d)
+}
+
+// A start that nobody waits for any more goes on in the lab, as one does whose image is pulled.
+func TestStop_WaitsForAStartThatIsUnderWay(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	target, err := url.Parse(lab.URL)
+	require.NoError(t, err)
+	passes, begun := httputil.NewSingleHostReverseProxy(target), make(chan struct{}, 1)
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/actions/start") {
+			begun <- struct{}{}
+			time.Sleep(2 * time.Second)
+		}
+		passes.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	client, err := contaxy.New(slow.URL + "/api")
+	require.NoError(t, err)
+	engine := New(Options{Lab: client})
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	visits(t, engine, lab.Ada)
+	d := deploymentOf(lab, "slow")
+	do(t, engine, workspace.StepStorage, d)
+	do(t, engine, workspace.StepCreate, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-begun; cancel() }()
+	_, err = engine.Execute(ctx, workspace.Step{Kind: workspace.StepStart, Deployment: d}, func(workspace.Progress) {})
+	require.ErrorIs(t, err, context.Canceled)
+	do(t, engine, workspace.StepRemove, d)
+	do(t, engine, workspace.StepRelease, d)
+	time.Sleep(time.Second) // whatever was still to come would come now
+	require.Error(t, exec.Command("docker", "inspect", string(d.ID)).Run(), "no container comes of what was deleted")
 }
 
 func TestLook_ManyCostTheLabNoMoreThanOne(t *testing.T) {

@@ -12,6 +12,9 @@ import (
 // logEvery is how often a log that is followed is asked for: the lab has no other way to follow one.
 const logEvery = 2 * time.Second
 
+// mostLines bounds what is read of a log at once: the lab sends it in one piece, and it may be anything.
+const mostLines = 5000
+
 // Logs writes the log of a workspace's container. See workspace.Engine.
 func (e *Engine) Logs(ctx context.Context, id workspace.ID, lines int, follow bool, w io.Writer) error {
 	e.mu.Lock()
@@ -30,6 +33,9 @@ func (e *Engine) Logs(ctx context.Context, id workspace.ID, lines int, follow bo
 		_, err := w.Write(kept)
 		return err
 	}
+	if lines == 0 || lines > mostLines {
+		lines = mostLines
+	}
 	var before string
 	for {
 		var text string
@@ -47,9 +53,6 @@ func (e *Engine) Logs(ctx context.Context, id workspace.ID, lines int, follow bo
 			return err
 		}
 		before = text
-		if lines == 0 {
-			lines = keptLines
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -107,7 +110,7 @@ func (e *Engine) Measure(_ context.Context, places []workspace.Place, _ workspac
 // Stats knows of no use.
 func (e *Engine) Stats(context.Context, []string) ([]workspace.Stats, error) { return nil, nil }
 
-// RemoveVolume cannot: the lab deletes volumes only with their services. CodeNotFound.
+// RemoveVolume cannot: the lab deletes volumes only with their services. CodeWrongState.
 func (e *Engine) RemoveVolume(_ context.Context, volume string) error {
-	return workspace.Errorf(workspace.CodeNotFound, "ML Lab has no volume %q without a workspace.", volume)
+	return workspace.Errorf(workspace.CodeWrongState, "ML Lab deletes files only together with their workspace, so the volume %q stays.", volume)
 }
