@@ -95,6 +95,23 @@ func TestMinimalShowsItsLimitsAsTheyChange(t *testing.T) {
 	}
 }
 
+// ML Lab's proxy puts the address of the workspace before absolute paths.
+func TestMinimalRedirectsRelatively(t *testing.T) {
+	needsImage(t, "lab-"+Minimal+":latest")
+	const base = "/projects/ada0/services/x/access/8080b"
+	_, address := runImage(t, Minimal, "--env", "WORKSPACE_BASE_URL="+base)
+	answerOf(t, address+base+"/api")
+	for path, want := range map[string]string{
+		base + "/":          "./lab?",
+		base:                "8080b/lab?",
+		base + "/lab/?a=/b": "../lab?a=/b",
+	} {
+		if status, got, err := ask(address+path, ""); err != nil || status < 300 || status > 399 || got != want {
+			t.Errorf("at %s it says %d %s %v, want a redirect to %s", path, status, got, err, want)
+		}
+	}
+}
+
 func TestVSCodeIsLockedByASecret(t *testing.T) {
 	needsVSCode(t)
 	secret := strings.Repeat("0123456789abcdef", 4)

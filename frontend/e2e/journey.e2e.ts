@@ -1,8 +1,9 @@
 // The ways people go, from the printed link to a computed cell and to the end of a workspace.
 import { execFileSync } from 'node:child_process';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { launch, Visitor } from './browser';
+import { runCell } from './jupyter';
 import { Program, until } from './program';
 
 let program: Program;
@@ -28,17 +29,6 @@ async function visit(options = {}): Promise<Visitor> {
   return visitor;
 }
 
-/** Resolves when the kernel of the page's notebook has answered what it is, on its WebSocket. */
-function kernelIntroducesItself(lab: Page): Promise<void> {
-  return new Promise((resolve) => {
-    lab.on('websocket', (socket) => {
-      socket.on('framereceived', ({ payload }) => {
-        if (payload.toString().includes('"kernel_info_reply"')) resolve();
-      });
-    });
-  });
-}
-
 describe('the first run', () => {
   test('the printed link logs in once, one click runs JupyterLab, and a cell computes', async () => {
     const visitor = await Visitor.come(browser, program.link);
@@ -51,17 +41,7 @@ describe('the first run', () => {
 
     await lab.waitForURL(/\.localhost:\d+\/projects\//);
     await lab.bringToFront();
-    const introduced = kernelIntroducesItself(lab);
-    await lab.locator('.jp-LauncherCard[data-category="Notebook"]').first().click();
-    // Without any proxy, too, JupyterLab 4 drops a cell that is run before its kernel has said what it is.
-    await introduced;
-    await lab.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first().waitFor({ state: 'attached' });
-    const cell = lab.locator('.jp-Notebook .cm-content').first();
-    await cell.click();
-    await cell.pressSequentially('print(6 * 7)');
-    await lab.locator('.jp-Notebook .cm-content', { hasText: 'print(6 * 7)' }).waitFor();
-    await lab.keyboard.press('Shift+Enter');
-    await lab.locator('.jp-OutputArea-output', { hasText: '42' }).first().waitFor();
+    await runCell(lab, 'print(6 * 7)', '42');
     await lab.screenshot({ path: 'test-results/jupyterlab.png' });
 
     // A terminal is another WebSocket, and shows who one is in there.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Volume, Workspace, WorkspaceInput } from '../src/api/types';
 
-const binary = process.env.LAB_BINARY ?? '../build/bin/lab-workspace-manager-headless';
+export const binary = process.env.LAB_BINARY ?? '../build/bin/lab-workspace-manager-headless';
 const patience = 30_000;
 
 export class Program {

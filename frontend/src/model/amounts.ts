@@ -10,7 +10,7 @@ export interface Bar {
   value: string;
   /** "of 8 GB": with the unit, once. */
   rest: string;
-  /** "4 held"; empty when limits hold nothing. */
+  /** "4 held", or "held by limits" where that is all there is to say; empty when limits hold nothing. */
   held: string;
   /** Parts of the whole, 0 to 1 and more; undefined when nobody knows. */
   usedShare: number | undefined;
@@ -60,7 +60,7 @@ export function barOf(what: string, amount: Amount, usedNow: number | null = amo
   return {
     value: bare(shown, unit, inGigabytes),
     rest: whole !== null ? `of ${said(whole)}` : unit === 'MB' ? (inGigabytes ? 'GB' : 'MB') : '',
-    held: used !== null && reserved > 0 ? `${bare(reserved, unit, inGigabytes)} held` : '',
+    held: reserved === 0 ? '' : used !== null ? `${bare(reserved, unit, inGigabytes)} held` : whole === null ? 'held by limits' : '',
     usedShare,
     heldShare,
     // Everything of a quota may be held; of a machine that others use, too, only what is used is near its end.

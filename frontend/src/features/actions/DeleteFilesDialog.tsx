@@ -64,7 +64,7 @@ export function LossDialog({ title, subject, measure, note = '', busy, onClose, 
           {usage.isError && 'How much that is could not be measured.'}
           {usage.data !== undefined && <Loss usage={usage.data} />}
         </p>
-        {note !== '' && <p>{note}</p>}
+        {note !== '' && <p style={{ margin: '8px 0' }}>{note}</p>}
         <p className="dim">This cannot be undone.</p>
       </DialogContent>
       <DialogActions>

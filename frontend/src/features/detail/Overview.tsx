@@ -11,13 +11,14 @@ import { Ago } from '../../components/Time';
 import { useWhose } from '../../components/user';
 import { nearlyFull, usedOf } from '../../model/amounts';
 import { formatBytes, formatCpus, formatDate, formatExact, formatFiles, formatIdle, formatMB, formatNumber, gigabytes } from '../../model/format';
-import { whenOf } from '../../model/lab';
 import { namesOf } from '../../model/rowLine';
 import { holdsResources, lastLinesOf } from '../../model/state';
 import { StepList } from '../start/StepList';
 import styles from './Overview.module.css';
 
 export function Overview({ workspace, host }: { workspace: Workspace; host: Host | undefined }) {
+  // Where nobody looks at what is used, the limits are what there is to say.
+  const uses = host?.can.stats !== false;
   return (
     <div className={styles.columns}>
       <div className={styles.column}>
@@ -26,12 +27,13 @@ export function Overview({ workspace, host }: { workspace: Workspace; host: Host
             <StepList progress={workspace.progress} />
           </section>
         ) : (
-          host?.can.stats === true && <Held workspace={workspace} host={host} />
+          host !== undefined && uses && <Held workspace={workspace} host={host} />
         )}
+        {host !== undefined && !uses && <LimitsCard workspace={workspace} host={host} />}
         <Files workspace={workspace} measured={host?.can.measure !== false} />
       </div>
       <div className={styles.column}>
-        {host !== undefined && <LimitsCard workspace={workspace} host={host} />}
+        {host !== undefined && uses && <LimitsCard workspace={workspace} host={host} />}
         <About workspace={workspace} />
       </div>
     </div>
@@ -128,11 +130,12 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
           <div key={name}>
             <dt>{name}</dt>
             <dd>
-              {value} <ActsWord limit={limit} /> <span className="small dim">{host.can.resize ? limit.applies : whenOf(limit.applies, false).word}</span>
+              {value} <ActsWord limit={limit} /> {host.can.resize && <span className="small dim">{limit.applies}</span>}
             </dd>
           </div>
         ))}
       </dl>
+      {!host.can.resize && <p className="small dim">A change of any of them restarts the workspace at once, if it runs.</p>}
       {workspace.above_limits.length > 0 && <p className={styles.pending}>Above what is allowed now, lowered at the next start: {namesOf(workspace.above_limits)}.</p>}
       {workspace.pending_restart.length > 0 && (
         <p className={styles.pending}>Changed, acts from the next start on: {namesOf(workspace.pending_restart)}.</p>

@@ -6,6 +6,7 @@ importing Python modules on one core, so what is not needed is not imported.
 
 import gc
 import os
+import posixpath
 import site
 import sys
 from urllib.parse import quote, urlsplit
@@ -93,6 +94,33 @@ def add_lost_port(request) -> None:
         request.headers["Host"] = request.host = origin.netloc
 
 
+def relative_to(page: str, target: str) -> str:
+    """A path on this server as seen from a page on it: from /a/b to /a/c/d it is c/d."""
+    path, mark, query = target.partition("?")
+    folder, _, name = path.rpartition("/")
+    way = posixpath.relpath(folder or "/", page.rpartition("/")[0] or "/")
+    return f"{way}/{name}{mark}{query}"
+
+
+def redirect_relatively() -> None:
+    """Sends redirects on this server as relative addresses.
+
+    ML Lab's proxy puts the address of the workspace before absolute paths, which have
+    it already. The page would be shown at that doubled address, where the browser does
+    not show it the cookie by which Jupyter knows its own pages: nothing could be saved.
+    """
+    from tornado.web import RequestHandler
+
+    redirect = RequestHandler.redirect
+
+    def redirect_to(self, url, *arguments, **options):
+        if url.startswith("/") and not url.startswith("//"):
+            url = relative_to(self.request.path, url)
+        redirect(self, url, *arguments, **options)
+
+    RequestHandler.redirect = redirect_to
+
+
 def limit_threads_of_kernels() -> None:
     """Gives each kernel the limit of CPUs as it is when the kernel starts."""
     from jupyter_client.provisioning import LocalProvisioner
@@ -128,6 +156,7 @@ def main() -> None:
         return find_handler(self, request, **arguments)
 
     ServerWebApplication.find_handler = find_handler_with_port
+    redirect_relatively()
     limit_threads_of_kernels()
 
     # What the contract fixes is given here and wins over all files; what is a matter
