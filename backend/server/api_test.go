@@ -109,6 +109,21 @@ func TestAPI_ListsByCreationAndKeepsUsersApart(t *testing.T) {
 	}
 	response, text := l.send(http.MethodGet, "/api/users/"+l.owner+"/workspace/nothing", nil, l.bearer())
 	problem(t, response, text, http.StatusNotFound)
+
+	// Here nobody may act for anybody else, an administrator neither.
+	for _, path := range []string{"/users/other", "/events?user=other", "/quota?user=other", "/limits?user=other", "/host?user=other"} {
+		response, text := l.send(http.MethodGet, "/api"+path, nil, l.bearer())
+		problem(t, response, text, http.StatusForbidden)
+	}
+	for _, path := range []string{"/quota?user=" + l.owner, "/limits?user=" + l.owner, "/host?user=" + l.owner} {
+		response, text := l.send(http.MethodGet, "/api"+path, nil, l.bearer())
+		require.Equal(t, http.StatusOK, response.StatusCode, text)
+	}
+	var person api.Person
+	l.call(http.MethodGet, "/users/"+l.owner, nil, &person)
+	require.Equal(t, api.Person{ID: l.owner, Name: l.owner}, person, "nobody keeps names here")
+	response, text = l.send(http.MethodGet, "/api/users/me", nil, nil)
+	require.Empty(t, problem(t, response, text, http.StatusUnauthorized).Hint, "the page asks for the token")
 }
 
 func TestAPI_TakesTheTokenWhereML_LabDoes(t *testing.T) {

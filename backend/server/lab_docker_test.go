@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -125,7 +126,9 @@ func (l *inLab) ask(user contaxytest.User, method, path, body string) (status in
 	read, err := io.ReadAll(response.Body)
 	require.NoError(l.t, err)
 	require.NoError(l.t, response.Body.Close())
-	require.NotContains(l.t, string(read), user.Token)
+	if user.Token != "" {
+		require.NotContains(l.t, string(read), user.Token)
+	}
 	return response.StatusCode, string(read)
 }
 
@@ -260,6 +263,70 @@ func TestInLab_ATokenThatWasRevokedWorksNoLongerThanIsSaid(t *testing.T) {
 	require.Eventually(t, func() bool { status, _, _ := l.list(again, again); return status == http.StatusUnauthorized }, 40*time.Second, 200*time.Millisecond)
 	t.Logf("it worked for %s", time.Since(began).Round(100*time.Millisecond))
 	require.Less(t, time.Since(began), 32*time.Second)
+}
+
+// followed follows what is told about somebody's workspaces, and returns the types and names of what came.
+func (l *inLab) followed(as, of contaxytest.User, until string) (status int, heard []string) {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.address+"/events?user="+of.ID, nil)
+	require.NoError(l.t, err)
+	request.Header.Set("Authorization", "Bearer "+as.Token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(l.t, err)
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	for response.StatusCode == http.StatusOK && lines.Scan() {
+		text, isData := strings.CutPrefix(lines.Text(), "data: ")
+		var event api.Event
+		if !isData || json.Unmarshal([]byte(text), &event) != nil {
+			continue
+		}
+		heard = append(heard, event.Type)
+		if event.Type == "snapshot" {
+			_, _ = l.ask(of, http.MethodPost, l.workspaces(of), `{"display_name":"`+until+`","is_stopped":true}`)
+		}
+		if event.Workspace != nil && event.Workspace.DisplayName == until {
+			break
+		}
+	}
+	return response.StatusCode, heard
+}
+
+func TestInLab_WhoAdministersItActsForAnybodyAndNobodyElseDoes(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	status, text := l.ask(lab.Ada, http.MethodGet, "/users/me", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.JSONEq(t, `{"id":"`+lab.Ada.ID+`","name":"ada","admin":false}`, text)
+	status, text = l.ask(lab.Admin, http.MethodGet, "/users/"+lab.Ada.ID, "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.JSONEq(t, `{"id":"`+lab.Ada.ID+`","name":"ada"}`, text)
+
+	status, heard := l.followed(lab.Admin, lab.Ada, "thesis")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "snapshot", heard[0])
+	require.Equal(t, "workspace", heard[len(heard)-1], "what somebody does is told to who looks at their workspaces")
+	for _, path := range []string{"/users/", "/events?user=", "/quota?user=", "/limits?user=", "/host?user="} {
+		status, text := l.ask(lab.Bob, http.MethodGet, path+lab.Ada.ID, "")
+		require.Equal(t, http.StatusForbidden, status, "%s: %s", path, text)
+	}
+	status, text = l.ask(lab.Admin, http.MethodGet, "/quota?user="+lab.Ada.ID, "")
+	require.Equal(t, http.StatusOK, status, text)
+	var quotas api.Quota
+	require.NoError(t, json.Unmarshal([]byte(text), &quotas))
+	require.Equal(t, lab.Ada.ID, quotas.User)
+	require.Equal(t, []any{1.0, (*float64)(nil), (*float64)(nil)}, []any{quotas.Workspaces.Reserved, quotas.CPUs.Used, quotas.Storage.Used}, "nobody measures there")
+
+	for _, stranger := range []contaxytest.User{{}, {Token: strings.Repeat("0", 40)}} {
+		status, text := l.ask(stranger, http.MethodGet, "/users/me", "")
+		require.Equal(t, http.StatusUnauthorized, status, text)
+		var said api.Problem
+		require.NoError(t, json.Unmarshal([]byte(text), &said))
+		require.Equal(t, "Log in to ML Lab, then load this page again.", said.Hint)
+	}
 }
 
 // What the lab says counts, and is asked for as seldom as can be.

@@ -19,7 +19,9 @@ export class Lab {
 
   /** The same lab below a path. Installed programs must be installed anew: the lab tells them where it is when they are made. */
   async moveTo(path: string): Promise<Lab> {
+    const token = await this.tokenOf('admin', 'admin');
     docker('rm', '--force', extension);
+    await fetch(`${this.address}/api/projects/ctxy-global/services/${extension}`, { method: 'DELETE', headers: { Authorization: `Bearer ${token}` } });
     run(script, ['restart-backend'], { LAB_NAME: name, LAB_NAMESPACE: namespace, CONTAXY_BASE_URL: path });
     const moved = new Lab(new URL(path, this.address).href);
     await moved.#answers();
