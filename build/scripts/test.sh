@@ -68,9 +68,12 @@ stage_go-test() {
 		go test -race -count=1 -timeout 20m -v ./...
 }
 
-# The tests start the program themselves and drive Debian's Chromium.
+# The tests start the program themselves and drive Debian's Chromium. One of them brings up an ML Lab, with this very
+# program in it.
 stage_e2e() {
-	LAB_BINARY=$headless_binary CHROMIUM=$(command -v chromium) npm --prefix frontend run e2e
+	local image=lab-test-extension:latest
+	build_extension_image "$headless_binary" "$image"
+	LAB_BINARY=$headless_binary LAB_EXTENSION_IMAGE=$image CHROMIUM=$(command -v chromium) npm --prefix frontend run e2e
 }
 
 stage_window() { build/scripts/window-smoke.sh; }
