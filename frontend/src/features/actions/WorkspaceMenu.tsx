@@ -35,12 +35,14 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
         run();
       }}
     >
-      {more === '' ? label : (
-        <span>
-          {label}
-          <span className="small dim" style={{ display: 'block' }}>{more}</span>
-        </span>
-      )}
+      <span>
+        {label}
+        {more !== '' && (
+          <span className="small dim" style={{ display: 'block' }}>
+            {more}
+          </span>
+        )}
+      </span>
     </MenuItem>
   );
   const remove = async (): Promise<void> => {

@@ -132,23 +132,25 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
             />
           </div>
-          {host.can.volumes && <div>
-            <h2 id="create-files">Files</h2>
-            <TextField
-              select
-              fullWidth
-              value={draft.volume?.name ?? ''}
-              onChange={(event) => change({ volume: kept.find((volume) => volume.name === event.target.value) })}
-              slotProps={{ select: { displayEmpty: true, SelectDisplayProps: { 'aria-labelledby': 'create-files' } } }}
-            >
-              <MenuItem value="">New volume · {formatMB(draft.volumeSize)}</MenuItem>
-              {kept.map((volume) => (
-                <MenuItem key={volume.name} value={volume.name}>
-                  Files of {volume.display_name} {volume.kept_since !== null && <span className="dim">&nbsp;· kept {formatAgo(volume.kept_since, now)}</span>}
-                </MenuItem>
-              ))}
-            </TextField>
-          </div>}
+          {host.can.volumes && (
+            <div>
+              <h2 id="create-files">Files</h2>
+              <TextField
+                select
+                fullWidth
+                value={draft.volume?.name ?? ''}
+                onChange={(event) => change({ volume: kept.find((volume) => volume.name === event.target.value) })}
+                slotProps={{ select: { displayEmpty: true, SelectDisplayProps: { 'aria-labelledby': 'create-files' } } }}
+              >
+                <MenuItem value="">New volume · {formatMB(draft.volumeSize)}</MenuItem>
+                {kept.map((volume) => (
+                  <MenuItem key={volume.name} value={volume.name}>
+                    Files of {volume.display_name} {volume.kept_since !== null && <span className="dim">&nbsp;· kept {formatAgo(volume.kept_since, now)}</span>}
+                  </MenuItem>
+                ))}
+              </TextField>
+            </div>
+          )}
         </div>
         <SizeChoice limits={limits} draft={draft} onChange={change} problems={problems} />
         <details className={styles.more} open={moreShown} onToggle={(event) => setMoreShown(event.currentTarget.open)}>

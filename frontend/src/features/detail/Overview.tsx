@@ -78,22 +78,26 @@ function Files({ workspace, measured }: { workspace: Workspace; measured: boolea
   return (
     <section className="card">
       <h2>Files</h2>
-      {measured ? <p className={styles.files} aria-live="polite">
-        {usage.data !== undefined && (
-          <>
-            <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, measured <Ago time={usage.data.measured_at} />.{' '}
-          </>
-        )}
-        {usage.data === undefined && storage.volume_used !== null && storage.volume_measured_at !== null && (
-          <>
-            <b>{formatMB(storage.volume_used)}</b> of {formatMB(storage.volume_size)}, measured <Ago time={storage.volume_measured_at} />.{' '}
-          </>
-        )}
-        {usage.isError && !usage.isFetching && <>{errorOf(usage.error).detail} </>}
-        <button type="button" className={styles.measure} disabled={usage.isFetching || readOnly} onClick={() => void usage.refetch()}>
-          {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
-        </button>
-      </p> : <p className={styles.files}>ML Lab does not tell how large they are.</p>}
+      {measured ? (
+        <p className={styles.files} aria-live="polite">
+          {usage.data !== undefined && (
+            <>
+              <b>{formatBytes(usage.data.bytes)}</b> in {formatFiles(usage.data.files)}, measured <Ago time={usage.data.measured_at} />.{' '}
+            </>
+          )}
+          {usage.data === undefined && storage.volume_used !== null && storage.volume_measured_at !== null && (
+            <>
+              <b>{formatMB(storage.volume_used)}</b> of {formatMB(storage.volume_size)}, measured <Ago time={storage.volume_measured_at} />.{' '}
+            </>
+          )}
+          {usage.isError && !usage.isFetching && <>{errorOf(usage.error).detail} </>}
+          <button type="button" className={styles.measure} disabled={usage.isFetching || readOnly} onClick={() => void usage.refetch()}>
+            {usage.isFetching ? 'Measuring …' : usage.data === undefined ? 'Measure' : 'Measure again'}
+          </button>
+        </p>
+      ) : (
+        <p className={styles.files}>ML Lab does not tell how large they are.</p>
+      )}
       {storage.container_used !== null && storage.container_measured_at !== null && (
         <p className={styles.files}>
           Outside of them <b>{formatMB(storage.container_used)}</b> of {formatMB(storage.container_size)}, measured <Ago time={storage.container_measured_at} />.

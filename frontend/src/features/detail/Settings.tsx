@@ -103,20 +103,22 @@ export function Settings({ workspace, host, readOnly }: Props) {
       }}
     >
       <fieldset className={styles.fields} disabled={readOnly || !workspace.actions.includes('update')}>
-        {can.rename && <Row title="Name" applies="live" can={can}>
-          <TextField
-            fullWidth
-            required
-            value={edited.name}
-            onChange={(event) => {
-              change({ name: event.target.value });
-              complaint.forget();
-            }}
-            error={nameProblem !== ''}
-            helperText={nameProblem}
-            slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
-          />
-        </Row>}
+        {can.rename && (
+          <Row title="Name" applies="live" can={can}>
+            <TextField
+              fullWidth
+              required
+              value={edited.name}
+              onChange={(event) => {
+                change({ name: event.target.value });
+                complaint.forget();
+              }}
+              error={nameProblem !== ''}
+              helperText={nameProblem}
+              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+            />
+          </Row>
+        )}
         <Row title="Image" applies="restart" can={can}>
           <ImageField
             value={edited.image}
@@ -147,12 +149,16 @@ export function Settings({ workspace, host, readOnly }: Props) {
         <Row title="When idle" limit={limits.idle_timeout} can={can}>
           <IdleField label="When idle" labelHidden limit={limits.idle_timeout} value={edited.idleTimeout} before={before.idleTimeout} onChange={(idleTimeout) => change({ idleTimeout })} problem={problems.idle_timeout} />
         </Row>
-        {can.limits && <Row title="Shared memory" limit={limits.shm} can={can}>
-          <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
-        </Row>}
-        {can.limits && <Row title="Processes" limit={limits.processes} can={can}>
-          <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} before={before.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
-        </Row>}
+        {can.limits && (
+          <Row title="Shared memory" limit={limits.shm} can={can}>
+            <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
+          </Row>
+        )}
+        {can.limits && (
+          <Row title="Processes" limit={limits.processes} can={can}>
+            <LimitField label="Processes, at most" labelHidden limit={limits.processes} value={edited.processes} before={before.processes} onChange={(processes) => change({ processes })} problem={problems['compute.processes']} />
+          </Row>
+        )}
       </fieldset>
       <div className={styles.foot}>
         {update !== undefined && (update.compute !== undefined || update.storage !== undefined || checked.error !== undefined) && (
