@@ -60,12 +60,13 @@ stage_chart-tools() { install_chart_tools; }
 stage_lab-image() { build/scripts/lab.sh image; }
 
 # -count=1: a result from the cache says nothing about this Docker. Tests that run the
-# whole program run one that ends, and so fails them, at the first data race.
+# whole program run one that ends, and so fails them, at the first data race. Packages take turns at having an ML Lab, and
+# the time that one waits counts as its own.
 stage_go-test() {
 	local program=$project/build/bin/.with-race-detector
 	CGO_ENABLED=1 go build -race -o "$program" .
 	LAB_TEST_DOCKER=1 LAB_TEST_TOOLS=$tools LAB_TEST_PROGRAM=$program GORACE=halt_on_error=1 \
-		go test -race -count=1 -timeout 20m -v ./...
+		go test -race -count=1 -timeout 45m -v ./...
 }
 
 # The tests start the program themselves and drive Debian's Chromium. One of them brings up an ML Lab, with this very
