@@ -238,11 +238,6 @@ func TestInLab_WhatOthersDoInTheLabIsSeen(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, status, text)
 	l.becomes(lab.Ada, "running")
 
-	t.Log("one that somebody renamed by hand is the lab's still, and comes back with its name")
-	docker(t, "rename", made.ID, made.ID+"-old")
-	docker(t, "rename", made.ID+"-old", made.ID)
-	l.becomes(lab.Ada, "running")
-
 	t.Log("a service that is no workspace is none of ours")
 	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, "/api/projects/"+lab.Ada.ID+"/services", contaxytest.Echo("Something else")), http.StatusOK, nil)
 	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodDelete, service, nil), http.StatusNoContent, nil)
