@@ -26,8 +26,8 @@ type Options struct {
 	Presenter *Presenter
 	// Caller finds out who asks, and whether they may ask for that; a CodeUnauthenticated error is answered with 401.
 	Caller func(*http.Request, Wanted) (manager.Caller, error)
-	// Name is what people call a user, as far as it is known; nil = by their id.
-	Name func(*http.Request, workspace.Owner) string
+	// Name is what people call a user, "" where that is not known; CodeNotFound when there is no such user. nil = by their id.
+	Name func(*http.Request, workspace.Owner) (string, error)
 	// Open makes a one-time address of a running or stopped workspace. address is "host", "loopback" or "" (choose).
 	Open func(r *http.Request, view *workspace.Workspace, address string) (Link, error)
 	Docs http.Handler // serves the page of /docs/; nil = none

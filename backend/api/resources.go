@@ -16,7 +16,8 @@ func (s *service) registerSelf(api huma.API) {
 	me := operation("get-me", http.MethodGet, "/users/me", "Who am I", "Users", http.StatusOK)
 	huma.Register(api, me, func(ctx context.Context, _ *struct{}) (*struct{ Body User }, error) {
 		caller := adminOf(ctx)
-		return &struct{ Body User }{User{ID: string(caller.User), Name: s.nameOf(ctx, caller.User), Admin: caller.Admin}}, nil
+		name, err := s.nameOf(ctx, caller.User)
+		return answer(ctx, s, User{ID: string(caller.User), Name: name, Admin: caller.Admin}, err)
 	})
 	person := operation("get-user", http.MethodGet, "/users/{user_id}", "What people call a user", "Users", http.StatusOK)
 	person.Description = "For who may act for the user: themselves, and in an ML Lab an administrator."
@@ -24,17 +25,18 @@ func (s *service) registerSelf(api huma.API) {
 		if _, err := s.Presenter.Manager.List(callerOf(ctx), in.owner()); err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &struct{ Body Person }{Person{ID: in.UserID, Name: s.nameOf(ctx, in.owner())}}, nil
+		name, err := s.nameOf(ctx, in.owner())
+		return answer(ctx, s, Person{ID: in.UserID, Name: name}, err)
 	})
 }
 
 // nameOf is what people call a user.
-func (s *service) nameOf(ctx context.Context, owner workspace.Owner) string {
-	name := ""
-	if s.Name != nil {
-		name = s.Name(requestOf(ctx), owner)
+func (s *service) nameOf(ctx context.Context, owner workspace.Owner) (string, error) {
+	if s.Name == nil {
+		return string(owner), nil
 	}
-	return orElse(name, string(owner))
+	name, err := s.Name(requestOf(ctx), owner)
+	return orElse(name, string(owner)), err
 }
 
 func (s *service) registerHost(api huma.API) {

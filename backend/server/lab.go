@@ -107,19 +107,22 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 // nameTimeout bounds how long an answer waits for what is only said beside it.
 const nameTimeout = 2 * time.Second
 
-// nameOf is what the lab calls a user; "" when it does not say.
-func (l *lab) nameOf(r *http.Request, owner workspace.Owner) string {
+// nameOf is what the lab calls a user; "" when it does not say. CodeNotFound when it has no such user.
+func (l *lab) nameOf(r *http.Request, owner workspace.Owner) (string, error) {
 	token, err := l.auth.TokenOf(r)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), nameTimeout)
 	defer cancel()
 	name, err := l.client.UserName(ctx, token, string(owner))
-	if err != nil {
+	if workspace.CodeOf(err) == workspace.CodeNotFound {
+		return "", workspace.Errorf(workspace.CodeNotFound, "ML Lab has no user of that id.")
+	}
+	if err != nil { // nobody needs it
 		l.log.DebugContext(ctx, "the lab does not say what a user is called", "user", owner, "cause", err)
 	}
-	return name
+	return name, nil
 }
 
 // link is where the lab's own proxy serves a workspace, for a browser that has come through the lab.

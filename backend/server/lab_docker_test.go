@@ -300,6 +300,9 @@ func TestInLab_WhoAdministersItActsForAnybodyAndNobodyElseDoes(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, text)
 	require.JSONEq(t, `{"id":"`+lab.Ada.ID+`","name":"ada"}`, text)
 
+	status, text = l.ask(lab.Admin, http.MethodGet, "/users/nobody0nobody0nobody0nobo", "")
+	require.Equal(t, http.StatusNotFound, status, text)
+
 	status, heard := l.followed(lab.Admin, lab.Ada, "thesis")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "snapshot", heard[0])

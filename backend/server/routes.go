@@ -18,7 +18,7 @@ import (
 // routes is everything that the API's port answers: the pages below /app/, the API below /api and at the root (the seed's
 // address for local development), the ways in and out, and ML Lab's paths into workspaces, which lead to the access proxy.
 func (s *Server) routes(frontend fs.FS) http.Handler {
-	var nameOf func(*http.Request, workspace.Owner) string
+	var nameOf func(*http.Request, workspace.Owner) (string, error)
 	if s.lab != nil {
 		nameOf = s.lab.nameOf
 	}

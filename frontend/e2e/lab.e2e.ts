@@ -110,7 +110,6 @@ describe('a lab', () => {
 
     const bob = await enter('bob');
     await bob.frame.getByRole('heading', { name: 'Your first workspace' }).waitFor();
-    bob.visitor.forgives = /\b403\b/;
     await bob.visitor.page.goto(`${lab.ours}#/users/${ada}/workspace`);
     await bob.visitor.page.getByText('You are logged in as bob').waitFor();
     expect(await bob.visitor.page.getByText('paper').count()).toBe(0);

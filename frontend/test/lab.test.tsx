@@ -215,6 +215,18 @@ describe('who comes', () => {
     expect(await screen.findByRole('listitem', { name: 'thesis' })).toBeInTheDocument();
   });
 
+  test('and administers the lab is told of ids that nobody has', async () => {
+    backend.me = { id: 'ada0', name: 'ada', admin: true };
+    const client = clientOf(backend);
+    client.person = () => Promise.reject(new ApiError(404, 'not_found', 'The user could not be found.'));
+    render(
+      <Providers client={client} cache={createCache()}>
+        <RouterProvider router={createMemoryRouter(routes, { initialEntries: ['/users/nobody0/workspace'] })} />
+      </Providers>,
+    );
+    expect(await screen.findByRole('alert')).toHaveTextContent('The user could not be found.');
+  });
+
   test('and administers the lab acts for whom the address says, and hears of their things', async () => {
     backend.me = { id: 'ada0', name: 'ada', admin: true };
     const bobs = new FakeBackend();

@@ -3,7 +3,7 @@ import { useState, type ReactNode } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { createCache } from '../api/queryClient';
 import { queries } from '../api/cache';
-import { errorOf, type ApiError } from '../api/client';
+import { errorOf } from '../api/client';
 import { ClientProvider, LiveEvents, useClient } from '../api/context';
 import type { Person, User } from '../api/types';
 import { NoticeProvider } from '../features/actions/notices';
@@ -34,16 +34,22 @@ function LoggedIn({ children }: { children: (me: User) => ReactNode }) {
   return children(me.data);
 }
 
-/** The pages of whom the address says. Whether somebody else's may be seen is the server's answer. */
+/** The pages of whom the address says. Somebody else's are for administrators of a lab, if the lab says so. */
 function Addressed({ me }: { me: User }) {
   const client = useClient();
   const { userId } = useParams();
   const other = userId === undefined || userId === me.id ? undefined : userId;
-  const person = useQuery({ ...queries.person(client, other ?? ''), enabled: other !== undefined, retry: false });
+  const host = useQuery({ ...queries.host(client), enabled: other !== undefined && me.admin });
+  const asks = other !== undefined && me.admin && host.data?.in_lab === true;
+  const person = useQuery({ ...queries.person(client, other ?? ''), enabled: asks, retry: false });
   if (other === undefined) return <Pages me={me} owner={me} />;
   if (person.data !== undefined) return <Acting key={other} me={me} owner={person.data} />;
-  if (!person.isError) return null;
-  return <Pages me={me} owner={me} instead={<NotYours error={errorOf(person.error)} me={me} other={other} onRetry={() => void person.refetch()} />} />;
+  const failed = [host, person].find((query) => query.isError);
+  if (failed === undefined && me.admin && (asks || host.data === undefined)) return null;
+  const error = failed === undefined ? undefined : errorOf(failed.error);
+  const instead =
+    error === undefined || error.code === 'forbidden' ? <NotYours me={me} other={other} /> : <Trouble error={error} onRetry={() => void failed?.refetch()} />;
+  return <Pages me={me} owner={me} instead={instead} />;
 }
 
 /** Somebody else's pages know nothing of one's own: they have a cache of their own, and a client that acts for them. */
@@ -71,9 +77,8 @@ function Pages({ me, owner, instead }: { me: User; owner: Person; instead?: Reac
   );
 }
 
-function NotYours({ error, me, other, onRetry }: { error: ApiError; me: User; other: string; onRetry: () => void }) {
+function NotYours({ me, other }: { me: User; other: string }) {
   const navigate = useNavigate();
-  if (error.code !== 'forbidden') return <Trouble error={error} onRetry={onRetry} />;
   // Where people have names, ids say nothing to them.
   const named = me.name !== me.id;
   return (

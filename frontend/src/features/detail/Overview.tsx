@@ -139,7 +139,7 @@ function LimitsCard({ workspace, host }: { workspace: Workspace; host: Host }) {
           </div>
         ))}
       </dl>
-      {!host.can.resize && <p className="small dim">A change of any of them restarts the workspace at once, if it runs.</p>}
+      {!host.can.resize && <p className={`small dim ${styles.when}`}>A change of any of them restarts the workspace at once, if it runs.</p>}
       {workspace.above_limits.length > 0 && <p className={styles.pending}>Above what is allowed now, lowered at the next start: {namesOf(workspace.above_limits)}.</p>}
       {workspace.pending_restart.length > 0 && (
         <p className={styles.pending}>Changed, acts from the next start on: {namesOf(workspace.pending_restart)}.</p>
