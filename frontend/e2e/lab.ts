@@ -4,8 +4,10 @@ import { binary, until } from './program';
 
 const script = '../build/scripts/lab.sh';
 const image = process.env.LAB_EXTENSION_IMAGE ?? 'lab-workspace-manager:latest';
-const name = 'lab-e2e';
-const namespace = 'labetoe';
+// Somebody else's tests may have one on the same Docker.
+const own = process.pid.toString(36);
+const name = `lab-e2e-${own}`;
+const namespace = `e2e${own}`;
 /** Coming up, with the backend's own patience. */
 const patience = 150_000;
 
