@@ -1,5 +1,5 @@
 // A real ML Lab of the tests' own, with this program installed in it as its administrators do. All of it goes when it ends.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { binary, until } from './program';
 
 const script = '../build/scripts/lab.sh';
@@ -7,7 +7,9 @@ const image = process.env.LAB_EXTENSION_IMAGE ?? 'lab-workspace-manager:latest';
 // Somebody else's tests may have one on the same Docker.
 const own = process.pid.toString(36);
 const name = `lab-e2e-${own}`;
-const namespace = `e2e${own}`;
+// It begins the names of networks that the lab joins, and comes after the lab's own: Docker sends a container's answers through the first by
+// name, so that connections end when that becomes another one.
+const namespace = `lab${own}`;
 /** Coming up, with the backend's own patience. */
 const patience = 150_000;
 
@@ -96,7 +98,9 @@ export class Lab {
 const extension = `${namespace}-p-ctxy-global-s-workspaces`;
 
 function run(command: string, args: string[], env: Record<string, string>): string {
-  return execFileSync(command, args, { env: { ...process.env, ...env }, timeout: patience, encoding: 'utf8' });
+  const done = spawnSync(command, args, { env: { ...process.env, ...env }, timeout: patience, encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`${command} ${args[0] ?? ''}: ${done.stdout}\n${done.stderr}`);
+  return done.stdout;
 }
 
 function docker(...args: string[]): string {
