@@ -20,7 +20,7 @@ func (e *entry) held() quota.Amounts {
 	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
 		amounts = amounts.Max(quota.AmountsOf(e.observed.Compute))
 	}
-	if step := e.inFlight(); step != nil {
+	for _, step := range e.giving() {
 		amounts = amounts.Max(quota.AmountsOf(step.Deployment.Compute))
 	}
 	amounts.GPUs = int64(len(e.leased()))
@@ -48,16 +48,25 @@ func (e *entry) launchesAgain() bool {
 	return isAdmitted(e.record) && e.observed.UID == e.record.UID && e.observed.Attempt == e.record.Attempt
 }
 
-// inFlight returns the step that just now gives a container what it may use, nil if none does.
-func (e *entry) inFlight() *workspace.Step {
-	if e.now == nil {
-		return nil
-	}
-	switch e.now.step.Kind {
+// gives reports whether a step gives a container what it may use.
+func gives(kind workspace.StepKind) bool {
+	switch kind {
 	case workspace.StepCreate, workspace.StepStart, workspace.StepResize:
-		return &e.now.step
+		return true
 	}
-	return nil
+	return false
+}
+
+// giving returns the steps that give a container what it may use: the one that goes on just now, and the one whose answer was
+// lost, see entry.unsure. Nil if there is none.
+func (e *entry) giving() (steps []*workspace.Step) {
+	if e.unsure != nil {
+		steps = append(steps, e.unsure)
+	}
+	if e.now != nil && gives(e.now.step.Kind) {
+		steps = append(steps, &e.now.step)
+	}
+	return steps
 }
 
 // wantsToRun reports whether a workspace should run and its attempt has not ended.
@@ -173,7 +182,7 @@ func (e *entry) settledLease() workspace.Lease {
 	case isAdmitted(record):
 		used = lease.List()[:min(int64(len(lease.List())), record.Spec.Compute.GPUs)]
 	}
-	if step := e.inFlight(); step != nil {
+	for _, step := range e.giving() {
 		used = union(used, namesOf(step.Deployment.GPUs))
 	}
 	since := lease.Since

@@ -29,11 +29,15 @@ type entry struct {
 	stepSpec workspace.Spec // of which now is made
 	// stepEnded is when the last step on it ended: what an engine that keeps says of a time before that is too old.
 	stepEnded time.Time
-	working   bool          // a worker lives
-	wake      chan struct{} // tells a waiting worker to look again
-	failures  int           // of the present step, in a row
-	taken     int           // steps of this start without a rest
-	failing   string        // sentence of the last failure while taking down
+	// unsure is a step that gives a container what it may use and came back with an error: the engine may have carried it out
+	// all the same. What it gives counts until a look that began after unsureAt has seen what became of it.
+	unsure   *workspace.Step
+	unsureAt time.Time
+	working  bool          // a worker lives
+	wake     chan struct{} // tells a waiting worker to look again
+	failures int           // of the present step, in a row
+	taken    int           // steps of this start without a rest
+	failing  string        // sentence of the last failure while taking down
 
 	waits quota.Waiting // while it waits within the quotas: its place, and why
 	took  takes         // when the queue was last stirred because of it

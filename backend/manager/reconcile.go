@@ -279,8 +279,12 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 	redirected := ctx.Err() != nil // or the manager ends; either way the failure says nothing
 	e.now.cancel(nil)
 	e.now, e.stepEnded = nil, time.Now()
-	if err == nil {
+	switch {
+	case err == nil:
 		m.succeed(e, step, observed)
+	case gives(step.Kind):
+		e.unsure, e.unsureAt = &step, e.stepEnded
+		m.resync.ring()
 	}
 	outcome := e.record.Outcome
 	m.judge(e) // what was seen during the step

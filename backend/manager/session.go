@@ -133,6 +133,9 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	var changed, others []*entry
 	for id, e := range m.entries {
 		known := e.observed
+		if began.After(e.unsureAt) {
+			e.unsure = nil
+		}
 		if !m.can.Keeps && e.changed <= before { // else something newer than this look is known
 			m.observe(e, seen[id])
 		}

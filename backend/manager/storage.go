@@ -214,7 +214,7 @@ func (m *Manager) noteMeasurement(one due, measured workspace.Measurement) {
 // stopIfFull stops a workspace that has written more than it may, unless its owner is cleaning up. Nothing is deleted,
 // not even where every stop clears its files. The caller holds the lock.
 func (m *Manager) stopIfFull(e *entry) {
-	if !isAdmitted(e.record) || e.observed == nil || !alive(e.observed) || e.inFlight() != nil {
+	if !isAdmitted(e.record) || e.observed == nil || !alive(e.observed) || len(e.giving()) > 0 {
 		return // of one that is being started just now, the time to clean up begins when that is done
 	}
 	full, sentence := fullness(e.record.Spec, e.use, m.watches(e))
