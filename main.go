@@ -165,7 +165,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func register(ctx context.Context, command registerCommand, stdout io.Writer) error {
 	registration := server.Registration{
 		Lab: command.Lab, Token: strings.TrimSpace(command.Token), Image: command.Image, Name: command.Name,
-		Parameters: command.Param, MemoryMB: command.Memory, CPUs: command.CPUs, DryRun: command.DryRun,
+		Parameters: command.Param, MemoryMB: command.Memory, CPUs: command.CPUs, DryRun: command.DryRun, Version: version,
 	}
 	if terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
 		defer func() { _ = terminal.Close() }() // nothing is left to lose

@@ -31,7 +31,8 @@ type Registration struct {
 	Parameters map[string]string // environment of the extension. Every user of the lab can read it
 	MemoryMB   int64
 	CPUs       float64
-	DryRun     bool // say what would be done
+	DryRun     bool   // say what would be done
+	Version    string // of this program
 }
 
 // The port that the image listens on, and what is below it.
@@ -40,7 +41,8 @@ const (
 	extensionUI       = extensionPort + "/app#/users/{env.userId}/workspace"
 	extensionAPI      = extensionPort + "/api"
 	extensionHealth   = extensionAPI + "/healthy"
-	extensionPriority = "95" // among the lab's other pages, as ML Lab itself sets it
+	extensionPriority = "95"                        // among the lab's other pages, as ML Lab itself sets it
+	imageTitle        = "ML Lab Workspaces Manager" // label of the image, from its Dockerfile
 )
 
 // How long an extension may take from its start to its first answer, and how often it is asked.
@@ -82,7 +84,7 @@ func Register(ctx context.Context, r Registration, w io.Writer) error {
 			Hint: "Open it in a browser, or do it once with: curl -X POST " + endpoint + "/system/initialize",
 		}
 	}
-	registrar := registrar{lab: lab, w: w, input: input, id: workspace.LabID(info.Namespace, contaxy.GlobalProject, input.DisplayName), dry: r.DryRun}
+	registrar := registrar{lab: lab, w: w, input: input, id: workspace.LabID(info.Namespace, contaxy.GlobalProject, input.DisplayName), dry: r.DryRun, version: r.Version}
 	if registrar.token = r.Token; registrar.token == "" {
 		leave, err := registrar.login(ctx, r.Login)
 		if err != nil {
@@ -206,6 +208,8 @@ type registrar struct {
 	input contaxy.ExtensionInput
 	id    workspace.ID // that the lab will give it
 	dry   bool
+
+	version string // of this program
 }
 
 func (r *registrar) say(text string, args ...any) { _, _ = fmt.Fprintf(r.w, text+"\n", args...) }
@@ -242,7 +246,7 @@ func (r *registrar) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	step, err := nextStep(there, string(r.id), r.input)
+	step, err := nextStep(there, string(r.id), r.input, r.version)
 	if err != nil {
 		return err
 	}
@@ -286,14 +290,14 @@ type step struct {
 
 // nextStep compares what the lab has with what it shall have. It fails where the lab's API cannot make the one from the
 // other: that knows extensions only to make them, and takes those that run for containers of somebody else.
-func nextStep(there []contaxy.Extension, id string, input contaxy.ExtensionInput) (step, error) {
+func nextStep(there []contaxy.Extension, id string, input contaxy.ExtensionInput, version string) (step, error) {
 	sameID := slices.IndexFunc(there, func(e contaxy.Extension) bool { return e.ID == id })
 	sameName := slices.IndexFunc(there, func(e contaxy.Extension) bool { return e.DisplayName == input.DisplayName })
 	switch {
 	case sameID < 0 && sameName < 0:
 		return step{id: id, would: "install it", install: true}, nil
 	case sameID < 0:
-		return found(there[sameName], input)
+		return found(there[sameName], input, version)
 	}
 	here := there[sameID]
 	if here.DisplayName != input.DisplayName {
@@ -327,16 +331,22 @@ func containerInTheWay(id, message string) error {
 	}
 }
 
+// isThisProgram reports whether an extension that was found by its labels is this version of this program, by the labels of
+// its image: of several names that an image has, the lab tells the first in the order of the alphabet.
+func isThisProgram(here contaxy.Extension, version string) bool {
+	return here.Metadata["org.opencontainers.image.title"] == imageTitle && here.Metadata["org.opencontainers.image.version"] == version
+}
+
 // found decides about an extension of that name that was not made through the API: the lab has found its container by
 // labels, and who made the container looks after it.
-func found(here contaxy.Extension, input contaxy.ExtensionInput) (step, error) {
+func found(here contaxy.Extension, input contaxy.ExtensionInput, version string) (step, error) {
 	switch {
 	case here.Status == contaxy.StatusStopped:
 		return step{}, &workspace.Error{
 			Code: workspace.CodeConflict, Message: fmt.Sprintf("The lab still lists an extension named %s, %s, whose container is gone.", here.DisplayName, here.ID),
 			Hint: fmt.Sprintf("Start that container again, or have the lab forget it with DELETE …/api/projects/%s/services/%s and run this command again.", contaxy.GlobalProject, here.ID),
 		}
-	case withTag(here.ContainerImage) == withTag(input.ContainerImage):
+	case withTag(here.ContainerImage) == withTag(input.ContainerImage) || isThisProgram(here, version):
 		return step{id: here.ID, would: "do nothing: it is there, found by its labels"}, nil
 	}
 	return step{}, &workspace.Error{

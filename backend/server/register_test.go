@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -107,6 +108,13 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 	const elsewhere = "pylab-p-ctxy-global-s-workspace-manager"
 	theirs := asInstalled(elsewhere, contaxy.StatusRunning, input)
 	theirs.ContainerImage = "ghcr.io/sap/machine-learning-lab/lab-workspace-manager:0.0.24"
+	byOtherName := asInstalled(elsewhere, contaxy.StatusRunning, input)
+	byOtherName.ContainerImage = "a-registry/lab-workspace-manager:stable"
+	byOtherName.Metadata["org.opencontainers.image.title"] = "ML Lab Workspaces Manager"
+	older := byOtherName
+	older.Metadata = maps.Clone(byOtherName.Metadata)
+	byOtherName.Metadata["org.opencontainers.image.version"] = "1.2.3"
+	older.Metadata["org.opencontainers.image.version"] = "1.2.2"
 
 	for name, c := range map[string]struct {
 		there   []contaxy.Extension
@@ -126,6 +134,8 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 		"a record without container":          {there: []contaxy.Extension{asInstalled(id, contaxy.StatusStopped, input)}, input: input, start: true, id: id},
 		"another record without container":    {there: []contaxy.Extension{asInstalled(id, contaxy.StatusStopped, input)}, input: other, change: true, start: true, id: id},
 		"found by labels":                     {there: []contaxy.Extension{asInstalled(elsewhere, contaxy.StatusRunning, input)}, input: input, id: elsewhere},
+		"found, its image has another name":   {there: []contaxy.Extension{byOtherName}, input: input, id: elsewhere},
+		"found, an older version":             {there: []contaxy.Extension{older}, input: input, refuses: []string{"a-registry/lab-workspace-manager:stable"}},
 		"another one that runs":               {there: []contaxy.Extension{asInstalled(id, contaxy.StatusRunning, input)}, input: other, refuses: []string{"the memory is 100 and should be 200; A_TOKEN is another; WORKSPACE_MAX_CPUS is not set and should be 2", "docker rm -f " + id}},
 		"a variable too many":                 {there: []contaxy.Extension{leftOver}, input: input, refuses: []string{"WORKSPACE_MAX_CPUS is 2 and should be not set"}},
 		"one that has ended":                  {there: []contaxy.Extension{asInstalled(id, contaxy.StatusFailed, input)}, input: input, refuses: []string{"docker logs " + id, "docker rm -f " + id}},
@@ -134,7 +144,7 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 		"found by labels, its container gone": {there: []contaxy.Extension{asInstalled(elsewhere, contaxy.StatusStopped, input)}, input: input, refuses: []string{"whose container is gone", "DELETE …/api/projects/ctxy-global/services/" + elsewhere}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			step, err := nextStep(c.there, id, c.input)
+			step, err := nextStep(c.there, id, c.input, "1.2.3")
 			if c.refuses != nil {
 				require.Equal(t, workspace.CodeConflict, workspace.CodeOf(err))
 				for _, part := range c.refuses {
