@@ -41,6 +41,8 @@ type Engine struct {
 	rewrites map[workspace.ID]bool // services that were deleted to be written down again
 	news     []workspace.Change    // not yet told
 	watching bool
+	begun    chan struct{} // closed by the first watch
+	made     time.Time
 	rung     chan struct{} // there is news, or somebody has come
 	telling  *telling      // renewed whenever all news has been told
 }
@@ -95,6 +97,8 @@ func markOf(handle string, d workspace.Deployment) mark {
 
 const (
 	defaultLookEvery = 2 * time.Second
+	// settlesWithin is how long after its own start the lab's first answer is waited for.
+	settlesWithin = 2 * time.Second
 	// lookTimeout bounds one look, and visitTimeout how long a visitor waits for the first one.
 	lookTimeout = 20 * time.Second
 	// presentFor is how long after somebody was here their workspaces are looked at by and by.
@@ -115,6 +119,7 @@ func New(options Options) *Engine {
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
 		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]bool{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
+		begun: make(chan struct{}), made: time.Now(),
 	}
 }
 
@@ -161,12 +166,12 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string, m
 	if mayChange {
 		o.writes = token
 	}
-	known, watching := o.known, e.watching
+	known := o.known
 	e.mu.Unlock()
 	if known && !away {
 		return nil
 	}
-	if !watching {
+	if !e.isWatched(ctx, known) {
 		if known {
 			return nil // what was known before the lab went away is better than nothing
 		}
@@ -185,6 +190,23 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string, m
 		e.mu.Unlock()
 	}
 	return err
+}
+
+// isWatched reports whether the lab is watched. Who comes right after this program's own start, before the lab has answered for
+// the first time, waits for a moment, unless something is known that can be shown.
+func (e *Engine) isWatched(ctx context.Context, known bool) bool {
+	e.mu.Lock()
+	watching := e.watching
+	e.mu.Unlock()
+	if rest := settlesWithin - time.Since(e.made); !watching && !known && rest > 0 {
+		select {
+		case <-e.begun:
+			watching = true
+		case <-time.After(rest):
+		case <-ctx.Done():
+		}
+	}
+	return watching
 }
 
 // tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.

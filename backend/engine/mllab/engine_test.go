@@ -71,8 +71,22 @@ func TestVisit_NobodyIsLetInBeforeTheirWorkspacesAreKnown(t *testing.T) {
 	}
 }
 
+func TestVisit_RightAfterTheStartWaitsForTheLabsFirstAnswer(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	first := make(chan error, 1)
+	go func() { first <- engine.Visit(t.Context(), "ada0", "token", true) }()
+	select {
+	case err := <-first:
+		require.Fail(t, "it did not wait", "%v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	watch(t, engine, func(workspace.Change) {})
+	require.NoError(t, <-first)
+}
+
 func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
 	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
 	require.NoError(t, engine.lookAt(t.Context(), "ada0"))
 	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token", true)))
@@ -119,6 +133,7 @@ func TestRemoveStorage_SaysThatFilesAreLeft(t *testing.T) {
 			t.Errorf("%s must not be asked for", r.Method)
 		}
 	})
+	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
 	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0"})
 	require.ErrorContains(t, err, "no such device")

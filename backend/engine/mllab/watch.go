@@ -63,6 +63,11 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 	defer cancel()
 	e.mu.Lock()
 	e.watching, e.news = true, nil
+	select {
+	case <-e.begun:
+	default:
+		close(e.begun)
+	}
 	for id := range e.services { // what was found while nobody watched is told before anybody is let in
 		e.tellOf(id)
 	}
