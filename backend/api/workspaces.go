@@ -1,9 +1,12 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -62,8 +65,10 @@ func (s *service) registerWorkspaces(api huma.API) {
 			return nil, s.fail(ctx, err)
 		}
 		return &huma.StreamResponse{Body: func(out huma.Context) {
+			parts := s.cache.parts(in.owner(), views, s.Presenter.Workspace)
 			out.SetHeader("Content-Type", "application/json")
-			_, _ = out.BodyWriter().Write(s.cache.body(in.owner(), views, s.Presenter.Workspace)) // the client is gone; nobody is left to tell
+			out.SetHeader("Content-Length", strconv.Itoa(lengthOfList(parts)))
+			writeList(out.BodyWriter(), parts)
 		}}, nil
 	})
 
@@ -186,24 +191,38 @@ type encodedWorkspace struct {
 	json    []byte
 }
 
-// body returns the list as JSON. Writing it is the caller's: a client that does not read must hold nobody else up.
-func (c *listCache) body(owner workspace.Owner, views []*workspace.Workspace, show func(*workspace.Workspace) Workspace) []byte {
-	size := 2
-	parts := c.parts(owner, views, show)
+// lengthOfList is the number of bytes that writeList writes.
+func lengthOfList(parts [][]byte) int {
+	length := len("[]") + max(len(parts)-1, 0)
 	for _, part := range parts {
-		size += len(part) + 1
+		length += len(part)
 	}
-	body := make([]byte, 0, size)
-	body = append(body, '[')
-	for i, part := range parts {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, part...)
-	}
-	return append(body, ']')
+	return length
 }
 
+// listBuffers are what lists are written through. Put together in memory, the lists of a few who poll were most of what the
+// program used (a list of 200 is 250 kB).
+var listBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 32<<10) }}
+
+// writeList writes a JSON list of what is JSON already. Its errors say that the client is gone, and nobody is left to tell.
+func writeList(w io.Writer, parts [][]byte) {
+	buffer := listBuffers.Get().(*bufio.Writer)
+	defer listBuffers.Put(buffer)
+	buffer.Reset(w)
+	_ = buffer.WriteByte('[')
+	for i, part := range parts {
+		if i > 0 {
+			_ = buffer.WriteByte(',')
+		}
+		_, _ = buffer.Write(part)
+	}
+	_ = buffer.WriteByte(']')
+	_ = buffer.Flush()
+	buffer.Reset(nil) // it must not hold on to the connection
+}
+
+// parts returns the workspaces of a list as JSON. Writing them is the caller's: a client that does not read must hold nobody
+// else up.
 func (c *listCache) parts(owner workspace.Owner, views []*workspace.Workspace, show func(*workspace.Workspace) Workspace) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
