@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -107,21 +106,11 @@ func measureList(ctx context.Context) (rows []row, err error) {
 	var took spread
 	size := 0
 	for range listRounds {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/api%s/workspace", p.port, mine), nil)
+		one, read, err := timeGet(ctx, fmt.Sprintf("http://127.0.0.1:%d/api%s/workspace", p.port, mine), p.token)
 		if err != nil {
 			return nil, err
 		}
-		request.Header.Set("Authorization", "Bearer "+p.token)
-		begin := time.Now()
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		read, err := io.Copy(io.Discard, response.Body)
-		took = append(took, time.Since(begin))
-		if err = errors.Join(err, response.Body.Close()); err != nil {
-			return nil, err
-		}
+		took = append(took, one)
 		size = int(read)
 	}
 	calls := len(p.engine.Steps()) - before

@@ -36,6 +36,7 @@ var measurements = []measurement{
 	{"event", measureEvents},
 	{"proxy", measureProxy},
 	{"known", measureKnown},
+	{"lab", measureLab},
 }
 
 func main() {

@@ -25,10 +25,11 @@ const patience = 2 * time.Minute
 
 // program is the program under test with a state folder of its own.
 type program struct {
-	home    string
-	port    int
-	token   string
-	process *exec.Cmd
+	home      string
+	variables []string // of its environment, besides
+	port      int
+	token     string
+	process   *exec.Cmd
 }
 
 func startProgram(ctx context.Context) (*program, error) {
@@ -58,7 +59,7 @@ func watchedProgram(ctx context.Context) (p *program, mine string, events <-chan
 }
 
 func (p *program) environment() []string {
-	return append(os.Environ(),
+	return append(append(os.Environ(), p.variables...),
 		"XDG_STATE_HOME="+p.home+"/state", "XDG_CONFIG_HOME="+p.home+"/config",
 		"XDG_CACHE_HOME="+p.home+"/cache", "XDG_RUNTIME_DIR="+p.home+"/run", fmt.Sprintf("PORT=%d", p.port))
 }
@@ -67,8 +68,8 @@ func (p *program) stateFolder() string {
 	return filepath.Join(p.home, "state", "lab-workspace-manager")
 }
 
-// start runs the program and waits until its engine is connected.
-func (p *program) start(ctx context.Context) error {
+// launch runs the program and waits until it answers.
+func (p *program) launch(ctx context.Context) error {
 	var err error
 	if p.port, err = freePort(); err != nil {
 		return err
@@ -82,7 +83,12 @@ func (p *program) start(ctx context.Context) error {
 	if err := p.process.Start(); err != nil {
 		return err
 	}
-	if err := until(ctx, p.serves); err != nil {
+	return until(ctx, p.serves)
+}
+
+// start runs the program and waits until its engine is connected.
+func (p *program) start(ctx context.Context) error {
+	if err := p.launch(ctx); err != nil {
 		return err
 	}
 	token, err := os.ReadFile(filepath.Join(p.stateFolder(), "token"))
@@ -147,6 +153,11 @@ func exchange(ctx context.Context, client *http.Client, method, address string, 
 		return err
 	}
 	request.Header = header
+	return fetch(client, request, answer)
+}
+
+// fetch sends a request and decodes the answer, unless nobody wants it.
+func fetch(client *http.Client, request *http.Request, answer any) error {
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -157,12 +168,32 @@ func exchange(ctx context.Context, client *http.Client, method, address string, 
 		return err
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s: %s", method, address, text)
+		return fmt.Errorf("%s %s: %s", request.Method, request.URL, text)
 	}
 	if answer == nil {
 		return nil
 	}
 	return json.Unmarshal(text, answer)
+}
+
+// timeGet measures how long an answer takes until all of it has come, and tells its size in bytes. Nobody decodes it.
+func timeGet(ctx context.Context, address, token string) (took time.Duration, size int64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	begin := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, 0, err
+	}
+	size, err = io.Copy(io.Discard, response.Body)
+	took = time.Since(begin)
+	if response.StatusCode != http.StatusOK {
+		err = errors.Join(err, fmt.Errorf("GET %s: %s", address, response.Status))
+	}
+	return took, size, errors.Join(err, response.Body.Close())
 }
 
 func (p *program) mine(ctx context.Context) (string, error) {
