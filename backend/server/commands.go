@@ -26,7 +26,7 @@ func BuildImage(ctx context.Context, loaded config.Loaded, name string, force bo
 	if _, err := images.Context(name); err != nil {
 		return workspace.Errorf(workspace.CodeNotFound, "There is no image %q to build. There are: %s.", name, strings.Join(images.Names(), ", "))
 	}
-	engine, err := newEngine(loaded, "images", namespacePrefix+"images", slog.New(slog.DiscardHandler))
+	engine, err := newEngine(loaded, "images", namespacePrefix+"images", nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func BuildImage(ctx context.Context, loaded config.Loaded, name string, force bo
 	return err
 }
 
-// newEngine makes the engine of an instance. It does not connect yet.
-func newEngine(loaded config.Loaded, instance, namespace string, log *slog.Logger) (*docker.Engine, error) {
+// newEngine makes the engine of an instance, beside a lab unless that is nil. It does not connect yet.
+func newEngine(loaded config.Loaded, instance, namespace string, lab docker.Lab, log *slog.Logger) (*docker.Engine, error) {
 	settings := loaded.Config.Docker
 	pool, err := netip.ParsePrefix(settings.SubnetPool)
 	if err != nil {
@@ -76,7 +76,7 @@ func newEngine(loaded config.Loaded, instance, namespace string, log *slog.Logge
 	return docker.New(docker.Options{
 		Endpoint: settings.Host, Instance: instance, Namespace: namespace, SubnetPool: pool, Reach: settings.Reach,
 		Builds: builds, TrustHostCA: loaded.Config.ImagePolicy.TrustHostCA, UseHostProxy: loaded.Config.ImagePolicy.UseHostProxy,
-		GPUs: docker.GPUOptions{Devices: loaded.Config.GPUs.Devices, Discover: loaded.Config.GPUs.Discover}, Log: log,
+		GPUs: docker.GPUOptions{Devices: loaded.Config.GPUs.Devices, Discover: loaded.Config.GPUs.Discover}, Lab: lab, Log: log,
 	})
 }
 

@@ -23,6 +23,7 @@ type lab struct {
 	client *contaxy.Client
 	auth   *auth.Lab
 	engine *mllab.Engine // nil where Docker runs the workspaces
+	docker *dockerLab    // nil where the lab does
 	base   string        // path below which browsers reach the lab
 	log    *slog.Logger
 }
@@ -44,8 +45,10 @@ func newLab(options Options) (*lab, error) {
 	}
 	if drives, _ := options.Loaded.Config.Drives(); drives == config.EngineMLLab {
 		l.engine = mllab.New(mllab.Options{Lab: client, BaseURL: settings.BaseURL, Log: options.Log})
+		return l, nil
 	}
-	return l, nil
+	l.docker, err = newDockerLab(client, settings.BaseURL, options.Log)
+	return l, err
 }
 
 // keepsNothing reports whether the lab keeps all that must outlive this program, so that no state folder is needed.
@@ -100,6 +103,8 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
+	} else if wanted.Write {
+		l.docker.came(owner, token)
 	}
 	return caller, nil
 }

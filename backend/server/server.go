@@ -108,7 +108,7 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 	if s.lab != nil {
 		s.Presenter.AccessBase = s.lab.base
 	}
-	if !s.lab.keepsNothing() {
+	if s.lab == nil { // else its own proxy leads to workspaces
 		if err := s.makeAccess(options); err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 		s.engine, startsAtOnce = s.lab.engine, startsThroughLab
 	}
 	if s.engine == nil {
-		engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), options.Log)
+		engine, err := newEngine(options.Loaded, s.instance.id, s.instance.namespace(), s.lab.forDocker(), options.Log)
 		if err != nil {
 			return err
 		}
@@ -151,6 +151,12 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 func (s *Server) ask(ctx context.Context, target manager.ProbeTarget) ([]activity.Vote, error) {
 	if target.Kind != profile.ProbeJupyter {
 		return nil, nil // nobody to ask, which is no error
+	}
+	if s.lab != nil { // where nothing is locked
+		target.SecretHeaderName, target.SecretHeaderValue = "", ""
+		if target.Path != "" {
+			target.Path = s.lab.base + target.Path
+		}
 	}
 	return s.jupyter.Probe(ctx, jupyter.Target{
 		Endpoint: target.Endpoint, Path: target.Path, SecretHeaderName: target.SecretHeaderName, SecretHeaderValue: target.SecretHeaderValue,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,8 +213,13 @@ func TestRegister_SaysWhatToDoWhenTheLabRefuses(t *testing.T) {
 // compose runs Debian's docker-compose with the file as it is.
 func compose(t *testing.T, lab *contaxytest.Lab, base string, args ...string) {
 	t.Helper()
-	command := exec.Command("docker-compose", append([]string{"--project-name", lab.Network + "-manager", "--file", "docker-compose.yml"}, args...)...)
-	command.Env = append(os.Environ(), "LAB_NAMESPACE="+lab.Namespace, "LAB_NETWORK="+lab.Network, "CONTAXY_API_ENDPOINT="+lab.Endpoint, "CONTAXY_BASE_URL="+base)
+	runCompose(t, lab, base, []string{"--file", "docker-compose.yml"}, nil, args...)
+}
+
+func runCompose(t *testing.T, lab *contaxytest.Lab, base string, files, variables []string, args ...string) {
+	t.Helper()
+	command := exec.Command("docker-compose", slices.Concat([]string{"--project-name", lab.Network + "-manager"}, files, args)...)
+	command.Env = append(append(os.Environ(), variables...), "LAB_MANAGER_IMAGE="+image, "LAB_NAMESPACE="+lab.Namespace, "LAB_NETWORK="+lab.Network, "CONTAXY_API_ENDPOINT="+lab.Endpoint, "CONTAXY_BASE_URL="+base)
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "docker-compose %v: %s", args, out)
 }

@@ -2,6 +2,7 @@
 package container_test
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // image is what `make image` builds. Tests take it as it is.
-const image = "lab-workspace-manager:latest"
+var image = cmp.Or(os.Getenv("LAB_EXTENSION_IMAGE"), "lab-workspace-manager:latest")
 
 func TestMain(m *testing.M) { os.Exit(contaxytest.Main(m)) }
 

@@ -65,11 +65,19 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 		now := ask(ctx, asker, observed.Endpoint+askedAt(d))
 		if now != noAnswer {
 			if status = now; counts(status, d.AnyAnswer) {
-				return nil
+				return e.openInLab(ctx, d)
 			}
 		}
 		pause.Reset(askPause(time.Since(began), now != noAnswer))
 	}
+}
+
+// openInLab has the lab take visitors to a workspace, where there is one.
+func (e *Engine) openInLab(ctx context.Context, d workspace.Deployment) error {
+	if e.lab == nil {
+		return nil
+	}
+	return e.lab.Answers(ctx, d)
 }
 
 // askPause is how long to wait with the next question to an IDE that has been booting for so long.

@@ -39,7 +39,7 @@ type Build struct {
 type Options struct {
 	Endpoint    string // "" = DOCKER_HOST, else the current Docker context, else the usual socket
 	Instance    string // tells our things from those of other managers on the same engine
-	Namespace   string // first part of all names
+	Namespace   string // first part of all names, where no Lab says it
 	SubnetPool  netip.Prefix
 	Reach       string // ReachAuto when empty
 	Builds      map[string]Build
@@ -48,6 +48,7 @@ type Options struct {
 	// have them.
 	UseHostProxy bool
 	GPUs         GPUOptions
+	Lab          Lab // nil = there is none
 	Log          *slog.Logger
 }
 
@@ -56,7 +57,6 @@ type Engine struct {
 	client      *client.Client
 	endpoint    string
 	instance    string
-	namespace   string
 	pool        netip.Prefix
 	reach       string
 	remote      bool // it runs on another machine
@@ -64,6 +64,7 @@ type Engine struct {
 	trustHostCA bool
 	proxies     map[string]string // variables for workspaces; nil = none
 	gpus        GPUOptions
+	lab         Lab
 	log         *slog.Logger
 
 	acquisitions acquisitions // pulls and builds that go on
@@ -76,6 +77,8 @@ type Engine struct {
 	trying sync.Mutex // held while it is tried which sizes the daemon holds
 
 	mu        sync.Mutex
+	namespace string                           // first part of all names; "" = the lab has not said it yet
+	self      ownContainer                     // that this program runs in
 	networks  map[workspace.Owner]ownerNetwork // known to exist
 	joining   map[workspace.Owner]int          // containers that are being made for their network
 	looks     map[string]look                  // what the last look at each container found
@@ -87,8 +90,13 @@ type Engine struct {
 
 var _ workspace.Engine = (*Engine)(nil)
 
-// Capabilities says that Docker can do everything, but keeps nothing by itself and ends nothing for being idle.
-func (e *Engine) Capabilities() workspace.Capabilities { return workspace.AllButKeeping }
+// Capabilities says that Docker can do everything, but keeps nothing by itself and ends nothing for being idle. Beside a lab
+// nothing is locked by a secret: visitors come through the lab's proxy, which knows none.
+func (e *Engine) Capabilities() workspace.Capabilities {
+	can := workspace.AllButKeeping
+	can.Locks = e.lab == nil
+	return can
+}
 
 // New makes an Engine. It does not connect: an engine that is away is noticed by the first call.
 func New(options Options) (*Engine, error) {
@@ -115,7 +123,7 @@ func New(options Options) (*Engine, error) {
 	}
 	return &Engine{
 		client: docker, endpoint: endpoint, instance: options.Instance, namespace: options.Namespace,
-		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, proxies: proxies, gpus: options.GPUs, log: options.Log,
+		pool: options.SubnetPool, reach: reach, remote: isRemote(docker.DaemonHost()), builds: options.Builds, trustHostCA: options.TrustHostCA, proxies: proxies, gpus: options.GPUs, lab: options.Lab, log: options.Log,
 		acquisitions: acquisitions{running: map[string]*acquisition{}},
 		meters:       meters{known: map[string]meter{}},
 		networks:     map[workspace.Owner]ownerNetwork{},

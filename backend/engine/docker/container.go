@@ -44,7 +44,8 @@ type containerSpec struct {
 // surroundings is what a container gets besides its deployment: from this engine and its machine.
 type surroundings struct {
 	labels     map[string]string
-	secret     string
+	secret     string            // "" = its IDE is not locked
+	lab        map[string]string // variables about the lab, which win over all; nil = there is none
 	network    ownerNetwork
 	rotateLogs bool
 	sizeBytes  int64             // to which Docker holds it; 0 where it does not
@@ -135,10 +136,14 @@ func environment(d workspace.Deployment, s surroundings) []string {
 	env := map[string]string{}
 	maps.Copy(env, s.env)
 	maps.Copy(env, d.Env)
-	env[secretVariable], env[visibleDevices] = s.secret, visibleGPUs(d.GPUs)
-	for _, name := range d.SecretEnv {
-		env[name] = s.secret
+	env[visibleDevices] = visibleGPUs(d.GPUs)
+	if s.secret != "" {
+		env[secretVariable] = s.secret
+		for _, name := range d.SecretEnv {
+			env[name] = s.secret
+		}
 	}
+	maps.Copy(env, s.lab)
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])
@@ -193,6 +198,12 @@ func endpointOf(found container.InspectResponse, port string) string {
 	for _, binding := range found.NetworkSettings.Ports[nat.Port(port+"/tcp")] {
 		if binding.HostPort != "" {
 			return "http://127.0.0.1:" + binding.HostPort
+		}
+	}
+	if found.ContainerJSONBase != nil && found.HostConfig != nil {
+		// It may be in others, by another hand. This one is its owner's.
+		if joined := found.NetworkSettings.Networks[string(found.HostConfig.NetworkMode)]; joined != nil && joined.IPAddress != "" {
+			return "http://" + joined.IPAddress + ":" + port
 		}
 	}
 	for _, joined := range found.NetworkSettings.Networks {

@@ -24,7 +24,7 @@ const (
 
 // Execute carries out one step.
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
-	d := step.Deployment
+	d := e.inLab(step.Deployment)
 	switch step.Kind {
 	case workspace.StepStorage, workspace.StepCreate, workspace.StepStart, workspace.StepResize:
 		// Docker goes on with what it was asked for when the asker hangs up, and what it makes then would be nobody's: a
@@ -56,7 +56,7 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	case workspace.StepRemoveStorage:
 		return nil, e.removeStorage(ctx, d)
 	case workspace.StepRelease:
-		return nil, e.releaseNetwork(ctx, d.Owner)
+		return nil, e.release(ctx, d)
 	}
 	return nil, workspace.Errorf(workspace.CodeInternal, "Docker does not know the step %q.", step.Kind)
 }
@@ -144,8 +144,13 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	}
 	bundle := e.bundleFor()
 	given := surroundings{
-		labels: e.containerLabels(d), secret: newSecret(), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size,
+		labels: e.containerLabels(d), network: owned, rotateLogs: e.rotatesLogs(), sizeBytes: size,
 		env: trustEnvironment(bundle != "", e.proxies, d.Env), ownInit: bringsInit(image.Entrypoint, image.Command, d.Args),
+	}
+	if e.lab == nil {
+		given.secret = newSecret()
+	} else if given.lab, err = e.lab.Environment(ctx, d); err != nil {
+		return nil, err
 	}
 	made, bound, err := e.createBound(ctx, d, given, bundle)
 	if err != nil {
@@ -305,14 +310,28 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) (*workspace.O
 }
 
 func (e *Engine) removeByName(ctx context.Context, d workspace.Deployment) error {
-	there, err := e.inspect(ctx, string(d.ID))
+	there, err := e.find(ctx, string(d.ID))
 	if workspace.CodeOf(err) == workspace.CodeNotFound {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return e.removeByHandle(ctx, there.Handle)
+	if err := e.removeByHandle(ctx, there.ID); err != nil {
+		return err
+	}
+	if e.lab != nil {
+		e.lab.Removed(ctx, d, variablesOf(there.Config.Env))
+	}
+	return nil
+}
+
+// release gives back what a workspace that is no more had in common with others.
+func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
+	if e.lab != nil {
+		e.lab.Released(ctx, d)
+	}
+	return e.releaseNetwork(ctx, d.Owner)
 }
 
 // removeByHandle removes a container. Volumes stay: only anonymous ones of the image go with it, and ours have names.

@@ -19,8 +19,14 @@ const (
 	labelDeployment     = "ctxy.deploymentId"   // id of the workspace
 	labelDeploymentType = "ctxy.deploymentType" // "service" for a container
 	labelLabDisplayName = "ctxy.displayName"    // "WS " and the display name, as upstream stores it
-	labelEndpoints      = "ctxy.endpoints"      // port of the IDE, with b: the path is kept
+	labelDescription    = "ctxy.description"    // this and the next three: nothing, as of upstream's workspaces
+	labelRequirements   = "ctxy.requirements"
+	labelIcon           = "ctxy.icon"
+	labelMinLifetime    = "ctxy.minLifetime"
+	labelEndpoints      = "ctxy.endpoints" // port of the IDE, with b: the path is kept
 	labelWorkspace      = "ctxy.workspaceExtension.deploymentType"
+	labelLabName        = "ctxy.workspaceExtension.displayName" // where ML Lab's own label has no room for it
+	labelLabProfile     = "ctxy.workspaceExtension.profile"     // where it is not that of upstream's workspaces
 	labelCreatedBy      = "ctxy.createdBy"
 	labelVolumePath     = "ctxy.volumePath"
 
@@ -38,6 +44,19 @@ const (
 	labelMadeAt      = "lab-workspace-manager.made-at"      // of a volume: Docker tells only seconds
 )
 
+const (
+	labNamePrefix    = "WS "
+	upstreamEndpoint = "8080b" // where upstream's workspaces listen
+	// mostOfLabName is how long ML Lab's names are. Of a service with a longer one its whole list would be an error.
+	mostOfLabName = 128
+)
+
+// labDisplayName is what ML Lab calls a workspace.
+func labDisplayName(displayName string) string {
+	name := []rune(labNamePrefix + displayName)
+	return string(name[:min(len(name), mostOfLabName)])
+}
+
 // ours filters for what carries the label of this instance.
 func (e *Engine) ours(more ...filters.KeyValuePair) filters.Args {
 	return filters.NewArgs(append(more, filters.Arg("label", labelInstance+"="+e.instance))...)
@@ -52,7 +71,7 @@ func (e *Engine) ownedBy(owner workspace.Owner) filters.Args {
 func (e *Engine) baseLabels(owner workspace.Owner) map[string]string {
 	return map[string]string{
 		labelInstance:  e.instance,
-		labelNamespace: e.namespace,
+		labelNamespace: e.namespaceNow(),
 		labelOwner:     string(owner),
 	}
 }
@@ -62,11 +81,19 @@ func (e *Engine) containerLabels(d workspace.Deployment) map[string]string {
 	labels[labelDeployment] = string(d.ID)
 	labels[labelDeploymentType] = "service"
 	labels[labelWorkspace] = "workspace"
-	labels[labelLabDisplayName] = "WS " + d.DisplayName
+	labels[labelLabDisplayName] = labDisplayName(d.DisplayName)
+	if labels[labelLabDisplayName] != labNamePrefix+d.DisplayName {
+		labels[labelLabName] = d.DisplayName
+	}
 	labels[labelEndpoints] = strconv.Itoa(d.Port)
 	if d.KeepsPath {
 		labels[labelEndpoints] += "b"
 	}
+	if labels[labelEndpoints] != upstreamEndpoint {
+		labels[labelLabProfile] = d.Profile
+	}
+	labels[labelDescription], labels[labelRequirements], labels[labelIcon] = "", "", ""
+	labels[labelMinLifetime] = "0"
 	labels[labelCreatedBy] = string(d.Owner)
 	labels[labelVolumePath] = d.MountPath
 	labels[labelUID] = d.UID

@@ -26,7 +26,7 @@ type ownerNetwork struct {
 }
 
 func (e *Engine) networkName(owner workspace.Owner) string {
-	return fmt.Sprintf("%s-p-%s-network", e.namespace, owner)
+	return fmt.Sprintf("%s-p-%s-network", e.namespaceNow(), owner)
 }
 
 // networkFor returns the owner's network and makes it the first time.
@@ -53,7 +53,11 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 	if !there {
 		return ownerNetwork{}, workspace.Errorf(workspace.CodeConflict, "There is a network %s that is not ours.", name)
 	}
-	made := ownerNetwork{name: name, publish: e.mustPublish(found)}
+	way := e.wayTo(found)
+	if err := e.letIn(ctx, found, way); err != nil {
+		return ownerNetwork{}, err
+	}
+	made := ownerNetwork{name: name, publish: way == byPort}
 	if made.publish && e.remote {
 		return ownerNetwork{}, &workspace.Error{
 			Code:    workspace.CodeInvalid,
@@ -70,7 +74,11 @@ func (e *Engine) networkFor(ctx context.Context, owner workspace.Owner) (ownerNe
 // findNetwork finds the owner's network by its labels. Docker can have several of one name and then refuses the name as
 // ambiguous; the one that is used stays, or the oldest, and the others go.
 func (e *Engine) findNetwork(ctx context.Context, owner workspace.Owner) (found network.Inspect, there bool, err error) {
-	listed, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.ownedBy(owner)})
+	listed, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.networksOf(owner)})
+	if e.lab != nil { // other networks of the owner's project are the lab's business
+		name := e.networkName(owner)
+		listed = slices.DeleteFunc(listed, func(n network.Summary) bool { return n.Name != name })
+	}
 	switch {
 	case err != nil || len(listed) == 0:
 		return found, false, err
@@ -155,35 +163,29 @@ func (e *Engine) releaseNetwork(ctx context.Context, owner workspace.Owner) erro
 	if err != nil || !there {
 		return e.translate(err, "find the owner's network")
 	}
+	if e.lab != nil && found.Labels[labelInstance] != e.instance {
+		return nil // the lab has made it, and removes none
+	}
+	empty, err := e.showOut(ctx, found)
+	if err != nil || !empty {
+		return err
+	}
 	err = e.client.NetworkRemove(ctx, found.ID)
-	if errdefs.IsNotFound(err) || isInUse(err) {
-		return nil // somebody has removed it, or has a container of their own in it
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil // somebody has removed it
+	case isInUse(err): // somebody has a container of their own in it
+		return e.letIn(ctx, found, e.wayTo(found))
 	}
 	return e.translate(err, "remove the owner's network")
 }
 
-// mustPublish reports whether the manager cannot reach the network's addresses: the bridge is an interface of a virtual
-// machine (Docker Desktop), or of another machine.
-func (e *Engine) mustPublish(found network.Inspect) bool {
-	switch e.reach {
-	case ReachAddress:
-		return false
-	case ReachPort:
-		return true
+// networksOf filters for the networks of an owner. Beside a lab that may have made them they carry the lab's labels only.
+func (e *Engine) networksOf(owner workspace.Owner) filters.Args {
+	if e.lab == nil {
+		return e.ownedBy(owner)
 	}
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return true
-	}
-	for _, config := range found.IPAM.Config {
-		if slices.ContainsFunc(addresses, func(address net.Addr) bool {
-			own, ok := address.(*net.IPNet)
-			return ok && own.IP.String() == config.Gateway
-		}) {
-			return false
-		}
-	}
-	return true
+	return filters.NewArgs(filters.Arg("label", labelNamespace+"="+e.namespaceNow()), filters.Arg("label", labelOwner+"="+string(owner)))
 }
 
 func (e *Engine) makeNetwork(ctx context.Context, owner workspace.Owner, name string) error {

@@ -38,10 +38,16 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 	e.networks = map[workspace.Owner]ownerNetwork{} // another daemon may answer now
 	e.mu.Unlock()
 	e.meet(identify(info))
+	if err := e.settleIn(ctx); err != nil {
+		return workspace.Host{}, err
+	}
 	host := workspace.Host{
 		Engine: "docker", Version: info.ServerVersion, Endpoint: e.endpoint, OS: info.OperatingSystem,
 		CPUs: info.NCPU, MemoryMB: info.MemTotal / mebibyte, StorageDriver: info.Driver,
 		Enforces: e.enforcement(ctx, "").enforces,
+	}
+	if e.lab != nil {
+		host.Namespace = e.namespaceNow()
 	}
 	gpus, note := e.gpusOf(ctx, info)
 	host.GPUs = gpus
@@ -201,20 +207,29 @@ func (e *Engine) forgetLooks() {
 
 // inspect looks at one container of this instance; CodeNotFound when there is none or it is not ours.
 func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observed, error) {
-	found, err := e.client.ContainerInspect(ctx, idOrName)
+	found, err := e.find(ctx, idOrName)
 	if err != nil {
-		return workspace.Observed{}, e.translate(err, "look at the container")
-	}
-	if found.ContainerJSONBase == nil || found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
-		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not ours.", idOrName)
-	}
-	// Copies made of a workspace (docker commit) carry its labels, too. The name is what only one can have.
-	if found.Name != "/"+found.Config.Labels[labelDeployment] {
-		return workspace.Observed{}, workspace.Errorf(workspace.CodeNotFound, "The container %s is not the one of a workspace.", idOrName)
+		return workspace.Observed{}, err
 	}
 	observed := observedOf(found)
 	observed.KilledBy = e.rememberedKill(observed)
 	return observed, nil
+}
+
+// find is inspect in Docker's words.
+func (e *Engine) find(ctx context.Context, idOrName string) (container.InspectResponse, error) {
+	found, err := e.client.ContainerInspect(ctx, idOrName)
+	if err != nil {
+		return found, e.translate(err, "look at the container")
+	}
+	if found.ContainerJSONBase == nil || found.Config == nil || found.State == nil || found.Config.Labels[labelInstance] != e.instance {
+		return found, workspace.Errorf(workspace.CodeNotFound, "The container %s is not ours.", idOrName)
+	}
+	// Copies made of a workspace (docker commit) carry its labels, too. The name is what only one can have.
+	if found.Name != "/"+found.Config.Labels[labelDeployment] {
+		return found, workspace.Errorf(workspace.CodeNotFound, "The container %s is not the one of a workspace.", idOrName)
+	}
+	return found, nil
 }
 
 // startedAt is when the daemon was started: it makes its default bridge anew every time (seen with 20.10; a daemon that

@@ -159,7 +159,7 @@ func (e *Engine) tryContainerSize(ctx context.Context, candidate string) (held b
 // tryVolumeSize reports whether a volume can be made with a size.
 func (e *Engine) tryVolumeSize(ctx context.Context) (held bool, err error) {
 	made, err := e.client.VolumeCreate(ctx, volume.CreateOptions{
-		Name: e.namespace + "-size-trial", Driver: "local", Labels: map[string]string{labelHelper: e.instance},
+		Name: e.namespaceNow() + "-size-trial", Driver: "local", Labels: map[string]string{labelHelper: e.instance},
 		DriverOpts: map[string]string{sizeOption: strconv.FormatInt(trialBytes, 10)},
 	})
 	if err != nil {

@@ -94,6 +94,7 @@ func TestSpecOf_OfAllThatThereIs(t *testing.T) {
 		"Labels": {
 			"ctxy.namespace": "lab1", "ctxy.projectName": "ada0", "ctxy.deploymentId": "lab1-p-ada0-s-ws-thesis", "ctxy.deploymentType": "service",
 			"ctxy.workspaceExtension.deploymentType": "workspace", "ctxy.displayName": "WS thesis", "ctxy.endpoints": "9000", "ctxy.createdBy": "ada0", "ctxy.volumePath": "/workspace",
+			"ctxy.description": "", "ctxy.requirements": "", "ctxy.icon": "", "ctxy.minLifetime": "0", "ctxy.workspaceExtension.profile": "",
 			"lab-workspace-manager.instance": "lab1", "lab-workspace-manager.uid": "uid1", "lab-workspace-manager.attempt": "3", "lab-workspace-manager.profile": "",
 			"lab-workspace-manager.fingerprint": "f", "lab-workspace-manager.display-name": "thesis", "lab-workspace-manager.port": "9000", "lab-workspace-manager.container-mb": "300"
 		}

@@ -77,7 +77,7 @@ func (e *Engine) beat(ctx context.Context) error {
 func (e *Engine) reportOther(message events.Message, changed func(workspace.Change)) {
 	switch message.Type {
 	case events.VolumeEventType:
-		if strings.Contains(message.Actor.ID, "-"+e.namespace+"-p-") {
+		if strings.Contains(message.Actor.ID, "-"+e.namespaceNow()+"-p-") {
 			changed(workspace.Change{Kind: workspace.ChangeVolumes, At: time.Unix(0, message.TimeNano)})
 		}
 	case events.NetworkEventType:

@@ -1,0 +1,163 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+
+	"lab-workspace-manager/backend/workspace"
+)
+
+// Lab is the ML Lab beside which workspaces run, on the same daemon. It lists them as services of its own, by the names and
+// labels that it would have given them, and its proxy leads to them. All methods are safe for concurrent use.
+type Lab interface {
+	// Namespace is the first part of all of the lab's names. CodeUnavailable while the lab does not say.
+	Namespace(ctx context.Context) (string, error)
+	// Host is the name or address by which containers reach the lab.
+	Host() string
+	// BaseURL is the path below which browsers reach the lab, and so the workspaces; "" = at the root.
+	BaseURL() string
+	// Environment is what programs in a workspace are told of the lab. There are tokens in it.
+	Environment(ctx context.Context, d workspace.Deployment) (map[string]string, error)
+	// Answers hears of a workspace that answers from now on: before the lab knows it, its proxy leads nobody there.
+	Answers(ctx context.Context, d workspace.Deployment) error
+	// Removed hears that the container of a workspace was removed, and which variables that had.
+	Removed(ctx context.Context, d workspace.Deployment, variables map[string]string)
+	// Released hears that a workspace is no more.
+	Released(ctx context.Context, d workspace.Deployment)
+}
+
+// inLab is a deployment as browsers reach it where the lab is below a path: its IDE has to know that.
+func (e *Engine) inLab(d workspace.Deployment) workspace.Deployment {
+	if e.lab == nil || e.lab.BaseURL() == "" {
+		return d
+	}
+	path := e.lab.BaseURL() + d.AccessPath
+	d.Env, d.Args = maps.Clone(d.Env), slices.Clone(d.Args)
+	for name, value := range d.Env {
+		d.Env[name] = strings.ReplaceAll(value, d.AccessPath, path)
+	}
+	for i, arg := range d.Args {
+		d.Args[i] = strings.ReplaceAll(arg, d.AccessPath, path)
+	}
+	d.AccessPath = path
+	return d
+}
+
+// namespaceNow is the first part of all names. Beside a lab it is the lab's, and known once Host was asked for.
+func (e *Engine) namespaceNow() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.namespace
+}
+
+// settleIn finds out where this program is: in which container of the daemon, and beside which lab; and sees to it that the
+// workspaces which are there can be reached from it.
+func (e *Engine) settleIn(ctx context.Context) error {
+	self, err := e.findSelf(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.self = self
+	e.mu.Unlock()
+	if e.lab != nil {
+		namespace, err := e.lab.Namespace(ctx)
+		if err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.namespace = namespace
+		e.mu.Unlock()
+		if _, err := e.findLab(ctx); err != nil {
+			return err
+		}
+	}
+	if e.lab == nil && !self.joins() {
+		return nil
+	}
+	there, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours()})
+	if err != nil {
+		return e.translate(err, "list containers")
+	}
+	seen := map[workspace.Owner]bool{}
+	for _, found := range there {
+		owner := workspace.Owner(found.Labels[labelOwner])
+		if !owner.Valid() || seen[owner] {
+			continue
+		}
+		seen[owner] = true
+		if _, err := e.networkFor(ctx, owner); err != nil { // it is tried again with the next start
+			e.log.Warn("workspaces cannot be reached", "owner", owner, "error", err)
+		}
+	}
+	return nil
+}
+
+// findLab finds the container that containers reach as the lab: it takes visitors to workspaces.
+func (e *Engine) findLab(ctx context.Context) (id string, err error) {
+	host := e.lab.Host()
+	addresses, lookErr := net.DefaultResolver.LookupHost(ctx, host)
+	there, err := e.client.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return "", e.translate(err, "list containers")
+	}
+	if id := labAmong(there, host, addresses); id != "" {
+		return id, nil
+	}
+	if _, isUnknown := errors.AsType[*net.DNSError](lookErr); isUnknown {
+		return "", &workspace.Error{
+			Code: workspace.CodeUnavailable, Message: "Nothing is called " + host + " in the networks of this container, so ML Lab is not there.",
+			Hint: "CONTAXY_API_ENDPOINT must name the lab's backend, and both be in one network. Everything comes back by itself when the lab does.", Err: lookErr,
+		}
+	}
+	return "", &workspace.Error{
+		Code:    workspace.CodeInvalid,
+		Message: "ML Lab (" + host + ") is no container of this Docker, so that its proxy leads to no workspace here.",
+		Hint:    `Leave engine at "auto" where the lab is on another machine or on Kubernetes: then the lab itself runs the workspaces.`,
+	}
+}
+
+// labAmong picks the container that has one of the addresses, or else the name; "" = none of them.
+func labAmong(there []container.Summary, host string, addresses []string) (id string) {
+	for _, found := range there {
+		if found.NetworkSettings == nil {
+			continue
+		}
+		for _, joined := range found.NetworkSettings.Networks {
+			if joined != nil && joined.IPAddress != "" && slices.Contains(addresses, joined.IPAddress) {
+				return found.ID
+			}
+		}
+	}
+	for _, found := range there {
+		if slices.Contains(found.Names, "/"+host) {
+			return found.ID
+		}
+	}
+	return ""
+}
+
+// variablesOf reads an environment: "NAME=value".
+func variablesOf(env []string) map[string]string {
+	variables := make(map[string]string, len(env))
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		variables[name] = value
+	}
+	return variables
+}
+
+// Variable returns what a variable of a workspace's container is set to. CodeNotFound without such a container.
+func (e *Engine) Variable(ctx context.Context, id workspace.ID, name string) (string, error) {
+	found, err := e.find(ctx, string(id))
+	if err != nil {
+		return "", err
+	}
+	return variablesOf(found.Config.Env)[name], nil
+}

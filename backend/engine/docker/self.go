@@ -1,0 +1,70 @@
+package docker
+
+import (
+	"context"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+)
+
+// ownContainer is the container that this program runs in. The zero value is none of the daemon's.
+type ownContainer struct {
+	id string
+	// mode is how Docker has connected it: "host" and "container:…" have no networks of their own.
+	mode container.NetworkMode
+}
+
+// joins reports whether this program has to join a network to reach what is in it: Docker keeps its networks apart.
+func (c ownContainer) joins() bool {
+	return c.id != "" && !c.mode.IsHost() && !c.mode.IsContainer() && !c.mode.IsNone()
+}
+
+// findSelf asks the daemon for the container that this program runs in. One that it does not know is another daemon's.
+func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
+	mounts, err := os.ReadFile(path.Join(procFolder, "self", "mountinfo"))
+	if err != nil {
+		return ownContainer{}, nil //nolint:nilerr // no Linux, and so no container of the daemon's
+	}
+	id := containerIn(string(mounts))
+	if id == "" {
+		return ownContainer{}, nil
+	}
+	found, err := e.client.ContainerInspect(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return ownContainer{}, nil
+	}
+	if err != nil {
+		return ownContainer{}, e.translate(err, "look at our own container")
+	}
+	self := ownContainer{id: id}
+	if found.ContainerJSONBase != nil && found.HostConfig != nil {
+		self.mode = found.HostConfig.NetworkMode
+	}
+	return self, nil
+}
+
+// dockersFolder is where a daemon has what is of one container, whichever its data root is.
+var dockersFolder = regexp.MustCompile(`/containers/([0-9a-f]{64})/`)
+
+// containerIn finds the id of a container in the mounts of a process in it: Docker mounts some files of the container's
+// folder there. A host name would say less: it can be set, or be the name of somebody else's container. "" = in none.
+func containerIn(mountinfo string) (id string) {
+	for line := range strings.Lines(mountinfo) {
+		// 514 496 254:0 /var/lib/docker/containers/20173e…/hostname /etc/hostname rw,relatime - ext4 /dev/vda rw
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		switch fields[4] {
+		case "/etc/hostname", "/etc/hosts", "/etc/resolv.conf":
+			if found := dockersFolder.FindStringSubmatch(fields[3]); found != nil {
+				return found[1]
+			}
+		}
+	}
+	return ""
+}

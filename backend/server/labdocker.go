@@ -1,0 +1,201 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"lab-workspace-manager/backend/contaxy"
+	"lab-workspace-manager/backend/engine/docker"
+	"lab-workspace-manager/backend/workspace"
+)
+
+// dockerLab shows a lab to the Docker engine that runs its users' workspaces: it acts for them there with the tokens by which
+// they have come. It is safe for concurrent use.
+type dockerLab struct {
+	client *contaxy.Client
+	host   string
+	base   string
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	tokens map[workspace.Owner]ownerTokens
+}
+
+// ownerTokens are those by which a lab is called on behalf of an owner.
+type ownerTokens struct {
+	program string // that the owner's workspaces have; "" = not asked for yet
+	came    string // by which somebody came last who may change what the owner has
+}
+
+var _ docker.Lab = (*dockerLab)(nil)
+
+func newDockerLab(client *contaxy.Client, base string, log *slog.Logger) (*dockerLab, error) {
+	endpoint, err := url.Parse(client.Endpoint())
+	if err != nil {
+		return nil, err
+	}
+	return &dockerLab{client: client, host: endpoint.Hostname(), base: base, log: log, tokens: map[workspace.Owner]ownerTokens{}}, nil
+}
+
+// forDocker is the lab as the Docker engine needs it; nil where there is none.
+func (l *lab) forDocker() docker.Lab {
+	if l == nil || l.docker == nil {
+		return nil
+	}
+	return l.docker
+}
+
+// Variables of workspaces. Those of CONTAXY_ are what ML Lab gives every service, the others what upstream's manager adds.
+const (
+	variableProgramToken = "LAB_API_TOKEN"     // with which programs call the lab
+	variableAccessToken  = "CONTAXY_API_TOKEN" // with which they call their own workspace through the lab
+)
+
+// beside is how long a call to the lab may take of which nobody waits for the answer.
+const beside = 10 * time.Second
+
+// errNobodyHere is in the chain of errors that mean that there is no token to call the lab with.
+var errNobodyHere = errors.New("server: no token of the owner's")
+
+// came notes by which token somebody came who may change what an owner has.
+func (l *dockerLab) came(owner workspace.Owner, token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.tokens[owner]
+	known.came = token
+	l.tokens[owner] = known
+}
+
+// as calls the lab on behalf of an owner: with the token of their programs, which outlives a login, or else the one by which
+// somebody came. One that the lab takes no more is forgotten.
+func (l *dockerLab) as(owner workspace.Owner, call func(token string) error) error {
+	for {
+		l.mu.Lock()
+		known := l.tokens[owner]
+		l.mu.Unlock()
+		token := cmp.Or(known.program, known.came)
+		if token == "" {
+			return &workspace.Error{
+				Code: workspace.CodeUnavailable, Message: fmt.Sprintf("Nobody who may act for %s has been here since this program was started.", owner),
+				Hint: "It goes on as soon as its owner, or who administers the lab, changes or starts something.", Err: errNobodyHere,
+			}
+		}
+		err := call(token)
+		if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
+			return err
+		}
+		l.forget(owner, token)
+	}
+}
+
+func (l *dockerLab) forget(owner workspace.Owner, token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.tokens[owner]
+	if known.program == token {
+		known.program = ""
+	}
+	if known.came == token {
+		known.came = ""
+	}
+	l.tokens[owner] = known
+}
+
+// programToken is the one that programs in an owner's workspaces have. The lab makes it once.
+func (l *dockerLab) programToken(ctx context.Context, owner workspace.Owner) (program string, err error) {
+	err = l.as(owner, func(token string) (err error) {
+		program, err = l.client.UserToken(ctx, token, string(owner))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := l.tokens[owner]
+	known.program = program
+	l.tokens[owner] = known
+	return program, nil
+}
+
+func (l *dockerLab) Namespace(ctx context.Context) (string, error) {
+	info, err := l.client.Info(ctx)
+	return info.Namespace, err
+}
+
+func (l *dockerLab) Host() string    { return l.host }
+func (l *dockerLab) BaseURL() string { return l.base }
+
+// Environment is what ML Lab itself and upstream's manager would tell a workspace (contaxy: get_default_environment_variables).
+func (l *dockerLab) Environment(ctx context.Context, d workspace.Deployment) (map[string]string, error) {
+	program, err := l.programToken(ctx, d.Owner)
+	if err != nil {
+		return nil, err
+	}
+	access, err := l.client.AccessToken(ctx, program, string(d.Owner), string(d.ID))
+	if err != nil {
+		return nil, err
+	}
+	variables := map[string]string{
+		"CONTAXY_DEPLOYMENT_NAME": string(d.ID),
+		"CONTAXY_BASE_URL":        l.base,
+		"CONTAXY_API_ENDPOINT":    l.client.Endpoint(),
+		"CONTAXY_SERVICE_URL":     d.AccessPath,
+		variableAccessToken:       access,
+
+		"WORKSPACE_BASE_URL":  d.AccessPath,
+		"SSH_JUMPHOST_TARGET": string(d.ID),
+		"SELF_ACCESS_TOKEN":   access,
+		"LAB_API_ENDPOINT":    l.client.Endpoint(),
+		variableProgramToken:  program,
+	}
+	if d.Storage.VolumeMB > 0 {
+		variables["CONTAXY_MAX_VOLUME_SIZE_MB"] = strconv.FormatInt(d.Storage.VolumeMB, 10)
+	}
+	return variables, nil
+}
+
+// Answers has the lab list the owner's services: it takes up what it finds then, and lets nobody through to what it does not
+// know.
+func (l *dockerLab) Answers(ctx context.Context, d workspace.Deployment) error {
+	err := l.as(d.Owner, func(token string) error {
+		_, err := l.client.Services(ctx, token, string(d.Owner))
+		return err
+	})
+	if errors.Is(err, errNobodyHere) {
+		return nil // its container was made when somebody was here, and the lab has heard of it then
+	}
+	return err
+}
+
+// Removed revokes the token that only this container had. The other one is all the owner's workspaces'.
+func (l *dockerLab) Removed(ctx context.Context, d workspace.Deployment, variables map[string]string) {
+	token := variables[variableAccessToken]
+	if token == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beside)
+	defer cancel()
+	if err := l.client.Revoke(ctx, token); err != nil {
+		l.log.WarnContext(ctx, "the token of a container that was removed could not be revoked", "id", d.ID, "error", err)
+	}
+}
+
+// Released has the lab forget the service that a workspace was.
+func (l *dockerLab) Released(ctx context.Context, d workspace.Deployment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beside)
+	defer cancel()
+	err := l.as(d.Owner, func(token string) error {
+		return l.client.Delete(ctx, token, string(d.Owner), string(d.ID), false)
+	})
+	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound { // it has never listed it
+		l.log.WarnContext(ctx, "the lab still lists a workspace that was deleted, as stopped", "id", d.ID, "error", err)
+	}
+}
