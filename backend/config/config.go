@@ -62,6 +62,12 @@ func (c Config) Drives() (engine, why string) {
 	return EngineDocker, "no mllab.endpoint is set"
 }
 
+// DockerInLab reports whether Docker runs the workspaces of an ML Lab.
+func (c Config) DockerInLab() bool {
+	engine, _ := c.Drives()
+	return engine == EngineDocker && c.MLLab.Endpoint != ""
+}
+
 // Server is where the program listens and who may come, when it runs without a window.
 type Server struct {
 	Listen         string   // address of API and pages

@@ -90,6 +90,7 @@ func hiddenWhenEmpty[S any](f field[S]) field[S] {
 // Names of keys that are mentioned in more than one place.
 const (
 	keyEngine       = "engine"
+	keySubnetPool   = "docker.subnet_pool"
 	keyLabEndpoint  = "mllab.endpoint"
 	keyLabBase      = "mllab.base_url"
 	keyListen       = "server.listen"
@@ -128,7 +129,7 @@ func settings() []field[Config] {
 		at(keyOrigins, listOf(origin()), func(c *Config) *[]string { return &c.Server.AllowedOrigins }),
 		at(keyDockerHost, dockerHost(), func(c *Config) *string { return &c.Docker.Host }),
 		at("docker.reach", oneOf(ReachAuto, ReachAddress, ReachPort), func(c *Config) *string { return &c.Docker.Reach }),
-		at("docker.subnet_pool", subnetPool(), func(c *Config) *string { return &c.Docker.SubnetPool }),
+		at(keySubnetPool, subnetPool(), func(c *Config) *string { return &c.Docker.SubnetPool }),
 	}
 	fields = append(fields,
 		at(keyLabEndpoint, labEndpoint(), func(c *Config) *string { return &c.MLLab.Endpoint }),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,7 +181,7 @@ func wrong(where, key string, value any, allowed string, err error) error {
 // settle checks what concerns more than one key, and lets what nobody set follow what somebody did.
 func (l *loader) settle() error {
 	l.settleLab()
-	for _, settle := range []func() error{l.settleLimits, l.settleGroups, l.settleOverrides, l.settleImages, l.settleListeners} {
+	for _, settle := range []func() error{l.settleLimits, l.settleGroups, l.settleOverrides, l.settleImages, l.settleListeners, l.settleNetworks} {
 		if err := settle(); err != nil {
 			return err
 		}
@@ -225,6 +226,20 @@ func (l *loader) settleImages() error {
 		}
 	}
 	return nil
+}
+
+// labNetworks is from where ML Lab takes the networks of its projects: it counts on from the highest that it finds there, also
+// of others, and stumbles over one of another size than its own.
+var labNetworks = netip.MustParsePrefix("10.0.0.0/8")
+
+// settleNetworks keeps our networks out of those of an ML Lab on the same Docker.
+func (l *loader) settleNetworks() error {
+	pool, err := netip.ParsePrefix(l.config.Docker.SubnetPool)
+	if err != nil || !l.config.DockerInLab() || !pool.Overlaps(labNetworks) {
+		return nil //nolint:nilerr // it was checked before
+	}
+	return wrong(l.origin(keySubnetPool), keySubnetPool, l.config.Docker.SubnetPool,
+		"outside of 10.0.0.0/8, which ML Lab takes for itself, where Docker runs its workspaces", errNotAllowed)
 }
 
 // settleListeners refuses one address for two listeners where both were asked for.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,4 +53,23 @@ func TestMLLab_TheEngineThatIsUsedSaysWhy(t *testing.T) {
 		require.NoError(t, loaded.Print(&printed))
 		require.Contains(t, printed.String(), c.head)
 	}
+}
+
+func TestDockerInLab(t *testing.T) {
+	const lab = "[mllab]\nendpoint = \"http://ml-lab-backend:8080/api\"\n"
+	for text, is := range map[string]bool{
+		``: false, lab: false, `engine = "docker"`: false, "engine = \"docker\"\n" + lab: true, "engine = \"mllab\"\n" + lab: false,
+	} {
+		require.Equal(t, is, mustLoad(t, text).Config.DockerInLab(), text)
+	}
+
+	const pool = "\n[docker]\nsubnet_pool = \"10.213.0.0/16\""
+	mustLoad(t, lab+pool) // the lab runs them, and takes its own networks
+	mustLoad(t, `engine = "docker"`+pool)
+	_, err := Load(LoadOptions{File: write(t, "engine = \"docker\"\n"+lab+pool), Environ: home(t)})
+	require.ErrorContains(t, err, `:6: docker.subnet_pool is "10.213.0.0/16"; it must be outside of 10.0.0.0/8, which ML Lab takes for itself, where Docker runs its workspaces`)
+
+	var printed strings.Builder
+	require.NoError(t, mustLoad(t, "engine = \"docker\"\n"+lab).Print(&printed))
+	require.Contains(t, printed.String(), "# the ML Lab at http://ml-lab-backend:8080/api says who may do what, lists what runs, and its proxy leads there\n")
 }

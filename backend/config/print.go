@@ -36,6 +36,9 @@ func (l Loaded) Print(w io.Writer) error {
 	if engine, why := l.Config.Drives(); why != "" {
 		fmt.Fprintf(&b, "# engine in use: %s, because %s\n", engine, why)
 	}
+	if l.Config.DockerInLab() {
+		fmt.Fprintf(&b, "# the ML Lab at %s says who may do what, lists what runs, and its proxy leads there\n", l.Config.MLLab.Endpoint)
+	}
 	for _, t := range slices.Concat(l.settingTables(), l.groupTables(), l.imageTables(), l.overrideTables(), l.profileTables()) {
 		t.write(&b)
 	}

@@ -24,6 +24,10 @@ type dockerLab struct {
 	base   string
 	log    *slog.Logger
 
+	// variable reads a variable of a workspace that runs: who was started anew has no token of an owner's, but their
+	// workspaces have.
+	variable func(ctx context.Context, id workspace.ID, name string) (string, error)
+
 	mu     sync.Mutex
 	tokens map[workspace.Owner]ownerTokens
 }
@@ -117,12 +121,16 @@ func (l *dockerLab) programToken(ctx context.Context, owner workspace.Owner) (pr
 	if err != nil {
 		return "", err
 	}
+	l.knows(owner, program)
+	return program, nil
+}
+
+func (l *dockerLab) knows(owner workspace.Owner, program string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.tokens[owner]
 	known.program = program
 	l.tokens[owner] = known
-	return program, nil
 }
 
 func (l *dockerLab) Namespace(ctx context.Context) (string, error) {
@@ -197,5 +205,83 @@ func (l *dockerLab) Released(ctx context.Context, d workspace.Deployment) {
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound { // it has never listed it
 		l.log.WarnContext(ctx, "the lab still lists a workspace that was deleted, as stopped", "id", d.ID, "error", err)
+	}
+}
+
+// visitsEvery is how often the lab is asked who has visited the workspaces. Of somebody who stays in one it takes note every
+// 15 minutes.
+const visitsEvery = time.Minute
+
+// followVisits notes when somebody was last in a workspace that ends when nobody uses it: visitors come past us, through the
+// lab's proxy. It goes on until ctx ends.
+func (s *Server) followVisits(ctx context.Context) {
+	for {
+		if overview, err := s.Manager.Overview(s.Owner()); err == nil {
+			for owner, running := range endWhenUnused(overview.Workspaces) {
+				for uid, at := range s.lab.docker.visits(ctx, owner, running) {
+					s.activity.Touch(uid, at)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(visitsEvery):
+		}
+	}
+}
+
+// endWhenUnused picks the workspaces that run and have an idle timeout: their UIDs by owner and id.
+func endWhenUnused(all []*workspace.Workspace) map[workspace.Owner]map[workspace.ID]string {
+	picked := map[workspace.Owner]map[workspace.ID]string{}
+	for _, view := range all {
+		record := view.Record
+		if view.Status != workspace.StatusRunning || record.Spec.IdleTimeout == 0 {
+			continue
+		}
+		if picked[record.Owner] == nil {
+			picked[record.Owner] = map[workspace.ID]string{}
+		}
+		picked[record.Owner][record.ID] = record.UID
+	}
+	return picked
+}
+
+// visits asks the lab when somebody was last in an owner's workspaces. It returns what it knows, by their UIDs.
+func (l *dockerLab) visits(ctx context.Context, owner workspace.Owner, uids map[workspace.ID]string) map[string]time.Time {
+	ctx, cancel := context.WithTimeout(ctx, beside)
+	defer cancel()
+	l.recall(ctx, owner, uids)
+	var services []contaxy.Service
+	err := l.as(owner, func(token string) (err error) {
+		services, err = l.client.Services(ctx, token, string(owner))
+		return err
+	})
+	if err != nil {
+		l.log.DebugContext(ctx, "the lab does not say when workspaces were visited", "owner", owner, "error", err)
+		return nil
+	}
+	visits := map[string]time.Time{}
+	for _, service := range services {
+		if uid := uids[workspace.ID(service.ID)]; uid != "" && !service.LastAccess.IsZero() {
+			visits[uid] = service.LastAccess.Time
+		}
+	}
+	return visits
+}
+
+// recall takes the token of an owner's programs from one of their workspaces, unless there is one already.
+func (l *dockerLab) recall(ctx context.Context, owner workspace.Owner, running map[workspace.ID]string) {
+	l.mu.Lock()
+	known := l.tokens[owner]
+	l.mu.Unlock()
+	if known.program != "" || l.variable == nil {
+		return
+	}
+	for id := range running {
+		if token, err := l.variable(ctx, id, variableProgramToken); err == nil && token != "" {
+			l.knows(owner, token)
+			return
+		}
 	}
 }

@@ -137,6 +137,9 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 			return err
 		}
 		s.engine = engine
+		if s.lab != nil && s.lab.docker != nil {
+			s.lab.docker.variable = engine.Variable
+		}
 	}
 	var err error
 	s.Manager, err = manager.New(ctx, manager.Options{
@@ -233,6 +236,9 @@ func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.Manager.Run(managing) })
 	running.Go(func() { s.followToken(managing) })
+	if s.lab != nil && s.lab.docker != nil {
+		running.Go(func() { s.followVisits(managing) })
+	}
 	if s.watcher != nil {
 		running.Go(func() { s.watcher.Run(managing, filewatch.Slowly) })
 	}

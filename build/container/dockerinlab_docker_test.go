@@ -3,11 +3,16 @@
 package container_test
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +21,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 	"github.com/stretchr/testify/require"
 
+	"lab-workspace-manager/backend/conformance"
 	"lab-workspace-manager/backend/contaxy/contaxytest"
 )
 
@@ -149,15 +155,253 @@ func (d *dockerInLab) terminal(user contaxytest.User, accessPath, typed, wanted 
 	}
 }
 
+// environment is what a container was told, by the names of the variables.
+func environment(t *testing.T, id string) map[string]string {
+	t.Helper()
+	variables := map[string]string{}
+	for line := range strings.Lines(inspect(t, id, "{{range .Config.Env}}{{println .}}{{end}}")) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		variables[name] = value
+	}
+	return variables
+}
+
+func labels(t *testing.T, id string) map[string]string {
+	t.Helper()
+	var found map[string]string
+	require.NoError(t, json.Unmarshal([]byte(inspect(t, id, "{{json .Config.Labels}}")), &found))
+	maps.DeleteFunc(found, func(name, _ string) bool {
+		return strings.HasPrefix(name, "lab-workspace-manager.") || strings.HasPrefix(name, "org.opencontainers.")
+	})
+	return found
+}
+
+// madeByTheLab has the lab make a workspace as upstream's manager asks for one.
+func (d *dockerInLab) madeByTheLab(user contaxytest.User, name string) (id string) {
+	d.t.Helper()
+	var token string
+	contaxytest.Read(d.t, d.lab.Do(d.t, user.Token, http.MethodGet, "/api/users/"+user.ID+"/token?access_level=write", nil), http.StatusOK, &token)
+	var made struct{ ID string }
+	contaxytest.Read(d.t, d.lab.Do(d.t, user.Token, http.MethodPost, "/api/projects/"+user.ID+"/services", map[string]any{
+		"container_image": workspaceImage, "display_name": "WS " + name, "endpoints": []string{"8080b"},
+		"metadata": map[string]string{"ctxy.workspaceExtension.deploymentType": "workspace"},
+		"parameters": map[string]string{
+			"WORKSPACE_BASE_URL": "{env.CONTAXY_SERVICE_URL}", "SSH_JUMPHOST_TARGET": "{env.CONTAXY_DEPLOYMENT_NAME}",
+			"SELF_ACCESS_TOKEN": "{env.CONTAXY_API_TOKEN}", "LAB_API_ENDPOINT": "{env.CONTAXY_API_ENDPOINT}", "LAB_API_TOKEN": token,
+		},
+		"compute": map[string]any{"max_cpus": 1, "max_memory": 600, "volume_path": "/workspace", "max_volume_size": 5000},
+	}), http.StatusOK, &made)
+	return made.ID
+}
+
 func TestDockerInLab_AWorkspaceOpensThroughTheLab(t *testing.T) {
+	for name, base := range map[string]string{"at the root": "", "below a path": "/lab"} {
+		t.Run(name, func(t *testing.T) {
+			d := startDockerInLab(t, contaxytest.Options{BaseURL: base})
+			lab := d.lab
+			made := d.create(lab.Ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}})
+			require.Equal(t, lab.Namespace+"-p-"+lab.Ada.ID+"-s-ws-thesis", made.ID)
+			running := d.becomes(lab.Ada, made.ID, "running")
+			access := base + contaxytest.AccessPath(lab.Ada.ID, made.ID, "8080b")
+			require.Equal(t, access, *running.AccessURL)
+			require.Equal(t, map[string]string{made.ID: "running"}, d.listed(lab.Ada))
+			d.terminal(lab.Ada, access, "echo $((6*7))", "42")
+
+			// It is as one that the lab itself has made, by names, labels, variables, network and volume.
+			other := d.madeByTheLab(lab.Ada, "other one")
+			renamed := strings.NewReplacer(other, made.ID, "other one", "thesis").Replace
+			expected := labels(t, other)
+			for name, value := range expected {
+				expected[name] = renamed(value)
+			}
+			require.Equal(t, expected, labels(t, made.ID))
+			theirs, ours := environment(t, other), environment(t, made.ID)
+			tokens := []string{}
+			for name, value := range theirs {
+				if strings.HasSuffix(name, "_TOKEN") && name != "LAB_API_TOKEN" { // each has its own
+					require.Len(t, ours[name], len(value), name)
+					tokens = append(tokens, ours[name])
+					continue
+				}
+				require.Equal(t, renamed(value), ours[name], name)
+			}
+			require.Len(t, tokens, 2)
+			require.NotContains(t, ours, "LAB_WORKSPACE_SECRET", "nobody could open its lock")
+			const where = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}} {{range .Mounts}}{{if eq .Type \"volume\"}}{{.Name}}{{end}}{{end}}"
+			require.Equal(t, renamed(inspect(t, other, where)), inspect(t, made.ID, where))
+
+			// Its programs may do in the lab what the lab means them to, and nobody else is let in.
+			own, all := ours["CONTAXY_API_TOKEN"], ours["LAB_API_TOKEN"]
+			require.Equal(t, http.StatusOK, lab.Do(t, own, http.MethodGet, strings.TrimPrefix(access, base)+"/api", nil).StatusCode)
+			require.Equal(t, http.StatusForbidden, lab.Do(t, own, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services", nil).StatusCode)
+			var me struct{ ID string }
+			contaxytest.Read(t, lab.Do(t, all, http.MethodGet, "/api/users/me", nil), http.StatusOK, &me)
+			require.Equal(t, lab.Ada.ID, me.ID)
+			_, err := lab.Try(t, lab.Bob.Token, http.MethodGet, strings.TrimPrefix(access, base)+"/api", nil)
+			require.ErrorIs(t, err, io.EOF, "the lab's front closes without an answer")
+			require.Equal(t, http.StatusForbidden, lab.Do(t, lab.Bob.Token, http.MethodGet, d.workspaces(lab.Ada), nil).StatusCode)
+			require.Equal(t, http.StatusForbidden, lab.Do(t, lab.Bob.Token, http.MethodPost, d.workspaces(lab.Ada)+"/"+made.ID+":stop", nil).StatusCode)
+			var listed []workspaceShown
+			contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodGet, d.workspaces(lab.Ada), nil), http.StatusOK, &listed)
+			require.Len(t, listed, 1, "who administers the lab sees it; what the lab itself has made is not ours")
+
+			// No token is told, logged or kept.
+			said := docker(t, "logs", d.id)
+			for _, path := range []string{"/users/" + lab.Ada.ID + "/workspace", "/host", "/quota", "/config", "/users/" + lab.Ada.ID + "/workspace/" + made.ID + ":logs"} {
+				answer, err := io.ReadAll(lab.Do(t, lab.Ada.Token, http.MethodGet, d.api(path), nil).Body)
+				require.NoError(t, err)
+				said += string(answer)
+			}
+			kept := docker(t, "cp", d.id+":/data", "-")
+			require.Contains(t, kept, made.ID, "this is what is kept")
+			for _, secret := range append(tokens, all, lab.Ada.Token, lab.Admin.Token) {
+				require.NotContains(t, said, secret)
+				require.NotContains(t, kept, secret)
+			}
+		})
+	}
+}
+
+func TestDockerInLab_DoesWhatTheLabsAPICannot(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	made := d.create(ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}})
+	d.becomes(ada, made.ID, "running")
+	var host struct {
+		Engine string
+		InLab  bool `json:"in_lab"`
+		Can    map[string]bool
+		Access struct{ Port int }
+	}
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.api("/host"), nil), http.StatusOK, &host)
+	require.Equal(t, "docker", host.Engine)
+	require.True(t, host.InLab)
+	for what, can := range host.Can {
+		require.True(t, can, what)
+	}
+	require.Zero(t, host.Access.Port, "the lab's own proxy leads to workspaces")
+
+	t.Log("limits change while it runs")
+	container := inspect(t, made.ID, "{{.Id}}")
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodPatch, d.workspaces(ada)+"/"+made.ID, map[string]any{"compute": map[string]any{"memory": 700}, "display_name": "my thesis"}), http.StatusOK, nil)
+	require.Eventually(t, func() bool { return inspect(t, made.ID, "{{.HostConfig.Memory}}") == "734003200" }, 20*time.Second, 100*time.Millisecond)
+	require.Equal(t, container, inspect(t, made.ID, "{{.Id}}"))
+
+	t.Log("what it uses is seen")
+	direct := "http://" + inspect(t, d.id, `{{(index .NetworkSettings.Networks "`+lab.Network+`").IPAddress}}`) + ":8080/api"
+	require.Greater(t, d.memoryUsed(direct, ada), 10.0)
+	docker(t, "exec", made.ID, "sh", "-c", "echo chapter >/workspace/thesis.txt")
+	var usage struct{ Bytes int64 }
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.workspaces(ada)+"/"+made.ID+":usage", nil), http.StatusOK, &usage)
+	require.Positive(t, usage.Bytes)
+
+	t.Log("files outlive their workspace")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+made.ID, nil).StatusCode)
+	require.Empty(t, d.listed(ada), "nothing is left of it in the lab")
+	var volumes []struct{ Name string }
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.api("/users/"+ada.ID+"/volumes"), nil), http.StatusOK, &volumes)
+	require.Len(t, volumes, 1)
+	again := d.create(ada, map[string]any{"display_name": "second", "storage": map[string]any{"volume": volumes[0].Name}})
+	d.becomes(ada, again.ID, "running")
+	require.Equal(t, "chapter\n", docker(t, "exec", again.ID, "cat", "/workspace/thesis.txt")+"\n")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+again.ID+"?delete_volumes=true", nil).StatusCode)
+	require.Empty(t, docker(t, "volume", "ls", "--quiet", "--filter", "name="+volumes[0].Name))
+}
+
+// memoryUsed follows what workspaces use until something is told, in MB.
+func (d *dockerInLab) memoryUsed(api string, user contaxytest.User) float64 {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/events", nil)
+	require.NoError(d.t, err)
+	request.Header.Set("Authorization", "Bearer "+user.Token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(d.t, err)
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		text, _ := strings.CutPrefix(lines.Text(), "data: ")
+		var event struct {
+			Use []struct{ Memory float64 }
+		}
+		if json.Unmarshal([]byte(text), &event) == nil && len(event.Use) > 0 {
+			return event.Use[0].Memory
+		}
+	}
+	d.t.Fatal("what is used is not told")
+	return 0
+}
+
+func TestDockerInLab_WorkspacesGoOnWhateverIsMadeAnew(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	made := d.create(ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}, "idle_timeout": 3600})
+	d.becomes(ada, made.ID, "running")
+	access := contaxytest.AccessPath(ada.ID, made.ID, "8080b")
+	container := inspect(t, made.ID, "{{.Id}} {{.State.StartedAt}}")
+	token := environment(t, made.ID)["CONTAXY_API_TOKEN"]
+	goesOn := func() {
+		t.Helper()
+		lab.WaitUntilReachable(t, ada.Token, "ctxy-global", d.id, "/api/healthy")
+		d.becomes(ada, made.ID, "running")
+		require.Equal(t, container, inspect(t, made.ID, "{{.Id}} {{.State.StartedAt}}"))
+		d.terminal(ada, access, "echo $((6*7))", "42")
+	}
+
+	t.Log("this program, started again")
+	docker(t, "restart", d.id)
+	goesOn()
+	t.Log("this program, in another container")
+	d.compose("up", "--detach", "--force-recreate")
+	lab.ForgetAddresses(t)
+	goesOn()
+	require.Contains(t, inspect(t, d.id, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"), lab.Namespace+"-p-"+ada.ID+"-network")
+
+	t.Log("that somebody is in it is heard of the lab, also by a program of which nobody has asked anything yet")
+	var shown struct{ Votes []struct{ Kind string } }
+	require.Eventually(t, func() bool {
+		contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.workspaces(ada)+"/"+made.ID+":activity", nil), http.StatusOK, &shown)
+		return slices.Contains(shown.Votes, struct{ Kind string }{"traffic"})
+	}, 2*time.Minute, time.Second, "%+v", &shown)
+
+	t.Log("the lab")
+	lab.RestartBackend(t, contaxytest.Options{})
+	goesOn()
+
+	t.Log("what the lab starts of a stopped one is ended again")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":stop", nil).StatusCode)
+	require.Equal(t, map[string]string{made.ID: "stopped"}, d.listed(ada))
+	require.Equal(t, http.StatusUnauthorized, lab.Do(t, ada.Token, http.MethodPost, "/api/auth/tokens/verify?use_cache=false", token).StatusCode, "its token is worth nothing")
+	_ = lab.Do(t, ada.Token, http.MethodPost, "/api/projects/"+ada.ID+"/services/"+made.ID+"/actions/start", map[string]any{})
+	require.Eventually(t, func() bool { return d.listed(ada)[made.ID] == "stopped" }, time.Minute, 200*time.Millisecond)
+	d.becomes(ada, made.ID, "stopped")
+
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":start", nil).StatusCode)
+	d.becomes(ada, made.ID, "running")
+	d.terminal(ada, access, "echo $((6*7))", "42")
+
+	t.Log("with the last workspace its network goes, and nobody misses it")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+made.ID+"?delete_volumes=true", nil).StatusCode)
+	require.Empty(t, docker(t, "network", "ls", "--quiet", "--filter", "name="+ada.ID))
+	docker(t, "restart", d.id)
+	lab.WaitUntilReachable(t, ada.Token, "ctxy-global", d.id, "/api/healthy")
+	other := d.madeByTheLab(ada, "other one")
+	require.Equal(t, "running", d.listed(ada)[other], "the lab makes the network anew")
+}
+
+func TestConformance_DockerInLab(t *testing.T) {
 	d := startDockerInLab(t, contaxytest.Options{})
 	lab := d.lab
-	made := d.create(lab.Ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}})
-	require.Equal(t, lab.Namespace+"-p-"+lab.Ada.ID+"-s-ws-thesis", made.ID)
-	running := d.becomes(lab.Ada, made.ID, "running")
-	access := contaxytest.AccessPath(lab.Ada.ID, made.ID, "8080b")
-	require.Equal(t, access, *running.AccessURL)
-	require.Equal(t, map[string]string{made.ID: "running"}, d.listed(lab.Ada))
-
-	d.terminal(lab.Ada, access, "echo $((6*7))", "42")
+	address := inspect(t, d.id, `{{(index .NetworkSettings.Networks "`+lab.Network+`").IPAddress}}`)
+	d.create(lab.Bob, map[string]any{"is_stopped": true}) // when this succeeds, Docker was found
+	(&conformance.Place{
+		InLab: true, Docker: true, API: lab.URL + d.api(""), Direct: "http://" + address + ":8080/api",
+		Tokens: map[string]string{
+			"ada": lab.Ada.Token, "bob": lab.Bob.Token, "admin": lab.Admin.Token, "nobody": "", "bogus": strings.Repeat("0123456789", 4),
+		},
+		Known: map[string]string{"ada": lab.Ada.ID, "bob": lab.Bob.ID, "image": workspaceImage},
+	}).Try(t)
+	require.Empty(t, d.listed(lab.Ada), "nothing is left in the lab")
 }

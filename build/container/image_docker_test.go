@@ -5,8 +5,13 @@ package container_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,6 +165,12 @@ func host(t *testing.T, id string) (reachable bool, action string) {
 func TestImage_RunsWithoutALab(t *testing.T) {
 	needsImage(t)
 	socket := []string{"--volume", "/var/run/docker.sock:/var/run/docker.sock"}
+	without := container(t, asInLab)
+	untilHealthy(t, without)
+	require.Eventually(t, func() bool {
+		reachable, action := host(t, without)
+		return !reachable && strings.Contains(action, "--volume /var/run/docker.sock:/var/run/docker.sock")
+	}, 30*time.Second, 50*time.Millisecond, "it says what to do where it was given none")
 	refused := container(t, with(asInLab, socket))
 	untilHealthy(t, refused)
 	require.Eventually(t, func() bool {
@@ -175,6 +186,70 @@ func TestImage_RunsWithoutALab(t *testing.T) {
 		reachable, _ := host(t, allowed)
 		return reachable
 	}, 30*time.Second, 50*time.Millisecond, "with the group it reaches Docker")
+}
+
+// Nothing of the machine's 127.0.0.1 is in the container, nor any bridge: it joins the networks of the owners.
+func TestImage_ReachesWorkspacesFromItsContainer(t *testing.T) {
+	needsImage(t)
+	group, err := exec.Command("stat", "-c", "%g", "/var/run/docker.sock").Output()
+	require.NoError(t, err)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := free.Addr().(*net.TCPAddr).Port
+	require.NoError(t, free.Close())
+	config := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "[server]\naccess_listen = \":%d\"\n", port), 0o644)) //nolint:gosec // another user reads it
+	require.NoError(t, os.Chmod(filepath.Dir(config), 0o755))                                                      //nolint:gosec // likewise
+	id := container(t, with(asInLab, []string{
+		"--volume", "/var/run/docker.sock:/var/run/docker.sock", "--group-add", strings.TrimSpace(string(group)),
+		"--volume", config + ":/etc/lab-workspace-manager/config.toml:ro", "--publish", fmt.Sprintf("127.0.0.1:%d:%d", port, port),
+	}))
+	untilHealthy(t, id)
+	require.Eventually(t, func() bool { reachable, _ := host(t, id); return reachable }, 30*time.Second, 50*time.Millisecond)
+	token := docker(t, "exec", id, "/lab-workspace-manager", "token", "show")
+	ask := func(method, path, body string, into any) {
+		t.Helper()
+		request, err := http.NewRequest(method, address(t, id)+"/api"+path, strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Less(t, response.StatusCode, 300, "%s", text)
+		if into != nil {
+			require.NoError(t, json.Unmarshal(text, into))
+		}
+	}
+	var me struct{ ID string }
+	ask(http.MethodGet, "/users/me", "", &me)
+	workspaces := "/users/" + me.ID + "/workspace"
+	var made struct{ ID, Status, Reason string }
+	ask(http.MethodPost, workspaces, `{"display_name": "thesis", "container_image": "`+workspaceImage+`"}`, &made)
+	t.Cleanup(func() {
+		_ = exec.Command("docker", "rm", "--force", made.ID).Run()
+		_ = exec.Command("docker", "volume", "rm", "--force", me.ID+"-"+made.ID+"-vol").Run()
+	})
+	require.Eventually(t, func() bool {
+		ask(http.MethodGet, workspaces+"/"+made.ID, "", &made)
+		return made.Status == "running"
+	}, 2*time.Minute, 200*time.Millisecond, "%+v", &made)
+	require.Empty(t, docker(t, "port", made.ID), "nothing is published for it")
+
+	var link struct{ URL string }
+	ask(http.MethodPost, workspaces+"/"+made.ID+":open", `{"address": "loopback"}`, &link)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	status, page := get(t, &http.Client{Jar: jar}, link.URL)
+	require.Equal(t, http.StatusOK, status, page)
+	require.Contains(t, page, "JupyterLab")
+
+	ask(http.MethodDelete, workspaces+"/"+made.ID+"?delete_volumes=true", "", nil)
+	namespace, _, _ := strings.Cut(made.ID, "-p-")
+	require.Empty(t, docker(t, "network", "ls", "--quiet", "--filter", "name="+namespace), "the network goes although we were in it")
+	docker(t, "restart", id)
+	untilHealthy(t, id)
 }
 
 // memoryOf is what a container uses, in MB of 2^20 bytes.

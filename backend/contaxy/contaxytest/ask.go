@@ -160,7 +160,13 @@ func (l *Lab) RemoveServices(t testing.TB) {
 	for _, project := range projects {
 		Read(t, l.Do(t, l.Admin.Token, http.MethodDelete, "/api/projects/"+project+"/services", nil), http.StatusNoContent, nil)
 	}
-	// The front believes an address for ten minutes, as ML Lab's does, and the next service of this name may have another.
+	l.ForgetAddresses(t)
+}
+
+// ForgetAddresses has the front look services up anew. It believes an address for ten minutes, as ML Lab's does, and the next
+// container of the same name may have another.
+func (l *Lab) ForgetAddresses(t testing.TB) {
+	t.Helper()
 	l.docker(t, "exec", l.name+"-backend", "nginx", "-s", "reload")
 }
 

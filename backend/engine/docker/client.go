@@ -77,15 +77,17 @@ type Engine struct {
 	trying sync.Mutex // held while it is tried which sizes the daemon holds
 
 	mu        sync.Mutex
-	namespace string                           // first part of all names; "" = the lab has not said it yet
-	self      ownContainer                     // that this program runs in
-	networks  map[workspace.Owner]ownerNetwork // known to exist
-	joining   map[workspace.Owner]int          // containers that are being made for their network
-	looks     map[string]look                  // what the last look at each container found
-	forgotten map[string]struct{}              // containers that have changed since the last look began
-	kills     map[string]kill                  // newest kill request per container
-	logDrive  string                           // of the daemon, "" = not known yet
-	daemon    daemon                           // the one that answers
+	namespace string       // first part of all names; "" = the lab has not said it yet
+	self      ownContainer // that this program runs in
+	// labContainer is the one of the lab, as it was found last.
+	labContainer string
+	networks     map[workspace.Owner]ownerNetwork // known to exist
+	joining      map[workspace.Owner]int          // containers that are being made for their network
+	looks        map[string]look                  // what the last look at each container found
+	forgotten    map[string]struct{}              // containers that have changed since the last look began
+	kills        map[string]kill                  // newest kill request per container
+	logDrive     string                           // of the daemon, "" = not known yet
+	daemon       daemon                           // the one that answers
 }
 
 var _ workspace.Engine = (*Engine)(nil)

@@ -65,15 +65,26 @@ func (e *Engine) unavailable(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		unavailable.Message = fmt.Sprintf("You may not use Docker at %s.", e.endpoint)
 		unavailable.Hint = "Join the group docker (sudo usermod -aG docker $USER), log in anew, and start the program again."
-		if _, err := os.Stat(inContainerMark); err == nil {
+		if isInContainer() {
 			unavailable.Hint = "This program runs in a container: start that with --group-add $(stat -c %g /var/run/docker.sock), or group_add in a compose file."
 		}
+	}
+	// The client does not say why it could not connect.
+	if socket, local := strings.CutPrefix(e.endpoint, "unix://"); local && isInContainer() && isMissing(socket) {
+		unavailable.Hint = "This program runs in a container, which was not given the socket: start it with --volume /var/run/docker.sock:/var/run/docker.sock, or volumes in a compose file."
 	}
 	return unavailable
 }
 
 // inContainerMark is a file that Docker puts into every container.
 const inContainerMark = "/.dockerenv"
+
+func isInContainer() bool { return !isMissing(inContainerMark) }
+
+func isMissing(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, os.ErrNotExist)
+}
 
 // isBindRefused reports that the daemon does not see a folder or file that it was asked to give to a container: the
 // manager runs in a container or on another machine, or the daemon in a virtual machine that shares only some folders.

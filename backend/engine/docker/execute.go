@@ -154,6 +154,7 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	}
 	made, bound, err := e.createBound(ctx, d, given, bundle)
 	if err != nil {
+		e.tellRemoved(ctx, d, given.lab)
 		switch {
 		case errdefs.IsNotFound(err) && containsAny(err.Error(), "No such image"):
 			return nil, imageMissing(d.Image)
@@ -168,7 +169,9 @@ func (e *Engine) tryCreate(ctx context.Context, d workspace.Deployment) (*worksp
 	}
 	if err != nil {
 		// The next try would take this one for complete.
-		return nil, errors.Join(err, e.removeByHandle(ctx, made))
+		err = errors.Join(err, e.removeByHandle(ctx, made))
+		e.tellRemoved(ctx, d, given.lab)
+		return nil, err
 	}
 	observed := &workspace.Observed{
 		ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
@@ -320,10 +323,15 @@ func (e *Engine) removeByName(ctx context.Context, d workspace.Deployment) error
 	if err := e.removeByHandle(ctx, there.ID); err != nil {
 		return err
 	}
-	if e.lab != nil {
-		e.lab.Removed(ctx, d, variablesOf(there.Config.Env))
-	}
+	e.tellRemoved(ctx, d, variablesOf(there.Config.Env))
 	return nil
+}
+
+// tellRemoved tells the lab, where there is one, that a container is not there any more, or was never made.
+func (e *Engine) tellRemoved(ctx context.Context, d workspace.Deployment, variables map[string]string) {
+	if e.lab != nil {
+		e.lab.Removed(ctx, d, variables)
+	}
 }
 
 // release gives back what a workspace that is no more had in common with others.

@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net"
 	"slices"
@@ -57,7 +56,7 @@ func (e *Engine) namespaceNow() string {
 }
 
 // settleIn finds out where this program is: in which container of the daemon, and beside which lab; and sees to it that the
-// workspaces which are there can be reached from it.
+// workspaces which run can be reached.
 func (e *Engine) settleIn(ctx context.Context) error {
 	self, err := e.findSelf(ctx)
 	if err != nil {
@@ -71,29 +70,39 @@ func (e *Engine) settleIn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e.mu.Lock()
-		e.namespace = namespace
-		e.mu.Unlock()
-		if _, err := e.findLab(ctx); err != nil {
+		id, err := e.findLab(ctx)
+		if err != nil {
 			return err
 		}
+		e.mu.Lock()
+		e.namespace, e.labContainer = namespace, id
+		e.mu.Unlock()
 	}
 	if e.lab == nil && !self.joins() {
 		return nil
 	}
-	there, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: e.ours()})
+	return e.rejoin(ctx)
+}
+
+// rejoin connects the guests with the networks of owners whose workspaces run: a container that was made anew, as for a newer
+// image, is in none of them.
+func (e *Engine) rejoin(ctx context.Context) error {
+	running, err := e.client.ContainerList(ctx, container.ListOptions{Filters: e.ours()})
 	if err != nil {
 		return e.translate(err, "list containers")
 	}
 	seen := map[workspace.Owner]bool{}
-	for _, found := range there {
+	for _, found := range running {
 		owner := workspace.Owner(found.Labels[labelOwner])
 		if !owner.Valid() || seen[owner] {
 			continue
 		}
 		seen[owner] = true
-		if _, err := e.networkFor(ctx, owner); err != nil { // it is tried again with the next start
-			e.log.Warn("workspaces cannot be reached", "owner", owner, "error", err)
+		if _, err := e.networkFor(ctx, owner); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err() // the next look goes on from here
+			}
+			e.log.Warn("the workspaces of somebody cannot be reached", "owner", owner, "error", err)
 		}
 	}
 	return nil
@@ -110,7 +119,7 @@ func (e *Engine) findLab(ctx context.Context) (id string, err error) {
 	if id := labAmong(there, host, addresses); id != "" {
 		return id, nil
 	}
-	if _, isUnknown := errors.AsType[*net.DNSError](lookErr); isUnknown {
+	if lookErr != nil {
 		return "", &workspace.Error{
 			Code: workspace.CodeUnavailable, Message: "Nothing is called " + host + " in the networks of this container, so ML Lab is not there.",
 			Hint: "CONTAXY_API_ENDPOINT must name the lab's backend, and both be in one network. Everything comes back by itself when the lab does.", Err: lookErr,
@@ -118,7 +127,7 @@ func (e *Engine) findLab(ctx context.Context) (id string, err error) {
 	}
 	return "", &workspace.Error{
 		Code:    workspace.CodeInvalid,
-		Message: "ML Lab (" + host + ") is no container of this Docker, so that its proxy leads to no workspace here.",
+		Message: "ML Lab (" + host + ") is no container of this Docker, so its proxy leads to no workspace here.",
 		Hint:    `Leave engine at "auto" where the lab is on another machine or on Kubernetes: then the lab itself runs the workspaces.`,
 	}
 }

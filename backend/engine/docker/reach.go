@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -64,7 +65,7 @@ func bridgeIsHere(found network.Inspect) bool {
 
 // guest is a container that is in the network of an owner, and no workspace.
 type guest struct {
-	id    string
+	found container.InspectResponse
 	alias string // by which it is known there besides its name; "" = by none
 }
 
@@ -72,47 +73,72 @@ type guest struct {
 // the lab's, which takes visitors to them.
 func (e *Engine) guests(ctx context.Context, way way) ([]guest, error) {
 	var guests []guest
-	if self := e.selfNow(); way == byJoining {
-		guests = append(guests, guest{id: self.id})
+	if way == byJoining {
+		self, err := e.client.ContainerInspect(ctx, e.selfNow().id)
+		if err != nil {
+			return nil, e.translate(err, "look at our own container")
+		}
+		guests = append(guests, guest{found: self})
 	}
 	if e.lab == nil {
 		return guests, nil
 	}
-	id, err := e.findLab(ctx)
+	found, err := e.inspectLab(ctx)
 	if err != nil {
 		return nil, err
 	}
-	lab := guest{id: id}
+	lab := guest{found: found}
 	if host := e.lab.Host(); net.ParseIP(host) == nil {
 		lab.alias = host
 	}
 	return append(guests, lab), nil
 }
 
+// inspectLab looks at the container of the lab, which may be another one than last time.
+func (e *Engine) inspectLab(ctx context.Context) (container.InspectResponse, error) {
+	e.mu.Lock()
+	id := e.labContainer
+	e.mu.Unlock()
+	if id != "" {
+		found, err := e.client.ContainerInspect(ctx, id)
+		if err == nil || !errdefs.IsNotFound(err) {
+			return found, e.translate(err, "look at the lab's container")
+		}
+	}
+	id, err := e.findLab(ctx)
+	if err != nil {
+		return container.InspectResponse{}, err
+	}
+	e.mu.Lock()
+	e.labContainer = id
+	e.mu.Unlock()
+	found, err := e.client.ContainerInspect(ctx, id)
+	return found, e.translate(err, "look at the lab's container")
+}
+
 // letIn connects the guests with an owner's network.
 func (e *Engine) letIn(ctx context.Context, found network.Inspect, way way) error {
 	if way == byPort && e.selfNow().joins() {
-		return workspace.Errorf(workspace.CodeInvalid, `docker.reach is "port", and 127.0.0.1 of the machine cannot be reached from the container that this program runs in. Set it to "auto".`)
+		return &workspace.Error{
+			Code: workspace.CodeInvalid, Message: "This program runs in a container, from which 127.0.0.1 of the machine cannot be reached, and docker.reach is \"port\".",
+			Hint: `Set docker.reach to "auto".`,
+		}
 	}
 	guests, err := e.guests(ctx, way)
 	if err != nil {
 		return err
 	}
 	for _, one := range guests {
+		if isIn(one.found, found.ID) {
+			continue
+		}
 		// Not as the way out: connections of the container to elsewhere would end.
 		settings := &network.EndpointSettings{GwPriority: -1}
 		if one.alias != "" {
 			settings.Aliases = []string{one.alias}
 		}
-		there, err := e.client.ContainerInspect(ctx, one.id)
-		if err != nil {
-			return e.translate(err, "look at a container that shall join the owner's network")
-		}
-		if isIn(there, found.ID) {
-			continue
-		}
-		if err := e.client.NetworkConnect(ctx, found.ID, one.id, settings); err != nil && !isThereAlready(err) {
-			return e.translate(err, "connect a container with the owner's network")
+		if err := e.client.NetworkConnect(ctx, found.ID, one.found.ID, settings); err != nil && !isThereAlready(err) {
+			return e.translate(err, "connect "+strings.TrimPrefix(one.found.Name, "/")+" with the owner's network")
 		}
 	}
 	return nil
@@ -145,12 +171,14 @@ func (e *Engine) showOut(ctx context.Context, found network.Inspect) (empty bool
 	if len(guests) == 0 {
 		return true, nil // Docker removes no network with others in it
 	}
-	there, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("network", found.ID))})
+	// One that never ran knows the network by its name only.
+	inIt := filters.NewArgs(filters.Arg("network", found.ID), filters.Arg("network", found.Name))
+	there, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: inIt})
 	if err != nil {
 		return false, e.translate(err, "list who is in the owner's network")
 	}
 	for _, one := range there {
-		if !slices.ContainsFunc(guests, func(g guest) bool { return g.id == one.ID }) {
+		if !slices.ContainsFunc(guests, func(g guest) bool { return g.found.ID == one.ID }) {
 			return false, nil
 		}
 	}
