@@ -197,10 +197,14 @@ func (l *dockerLab) Removed(ctx context.Context, d workspace.Deployment, variabl
 }
 
 // Released has the lab forget the service that a workspace was.
-func (l *dockerLab) Released(ctx context.Context, d workspace.Deployment) {
+func (l *dockerLab) Released(ctx context.Context, d workspace.Deployment, ours func(labels map[string]string) bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beside)
 	defer cancel()
 	err := l.as(d.Owner, func(token string) error {
+		service, err := l.client.Service(ctx, token, string(d.Owner), string(d.ID))
+		if err != nil || !ours(service.Metadata) {
+			return err
+		}
 		return l.client.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound { // it has never listed it

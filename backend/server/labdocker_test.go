@@ -26,6 +26,7 @@ type fewCalls struct {
 	revoked []string
 	visited time.Time
 	broken  bool
+	maker   string // of the service
 }
 
 func newFewCalls(t *testing.T) (*fewCalls, *dockerLab) {
@@ -62,7 +63,11 @@ func (f *fewCalls) answer(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/auth/tokens"):
 		say(http.StatusOK, "access of "+r.URL.Query().Get("scope"))
 	case r.Method == http.MethodDelete:
+		say(http.StatusNoContent, nil)
+	case strings.HasSuffix(r.URL.Path, "-ws-gone"):
 		say(http.StatusNotFound, map[string]string{"message": "There is none."})
+	case strings.HasSuffix(r.URL.Path, "-ws-thesis"):
+		say(http.StatusOK, map[string]any{"metadata": map[string]string{"made": "by " + f.maker}})
 	default:
 		say(http.StatusOK, []map[string]any{
 			{"id": "pylab-p-ada0-s-ws-thesis", "last_access_time": f.visited.Format(time.RFC3339Nano)}, {"id": "pylab-p-ada0-s-other"},
@@ -132,10 +137,22 @@ func TestDockerLab_ForgetsWhatIsNoMore(t *testing.T) {
 	require.Equal(t, []string{"mine"}, f.revoked, "the other token is that of all workspaces; and it is done although nobody waits")
 	l.came("ada0", "login")
 	f.takes("login", true)
-	l.Released(t.Context(), inLabThesis)
-	require.Equal(t, []string{"login DELETE /projects/ada0/services/pylab-p-ada0-s-ws-thesis"}, f.heard())
+	const service = "/projects/ada0/services/pylab-p-ada0-s-ws-thesis"
+	ours := func(labels map[string]string) bool { return labels["made"] == "by us" }
+	f.maker = "the lab"
+	l.Released(t.Context(), inLabThesis, ours)
+	require.Equal(t, []string{"login GET " + service}, f.heard(), "one of the same name is the lab's own")
+	f.takes("login", true)
+	f.maker = "us"
+	l.Released(t.Context(), inLabThesis, ours)
+	require.Equal(t, []string{"login GET " + service, "login DELETE " + service}, f.heard())
+	gone := inLabThesis
+	gone.ID = "pylab-p-ada0-s-ws-gone"
+	f.takes("login", true)
+	l.Released(t.Context(), gone, ours)
+	require.Len(t, f.heard(), 1)
 	f.broken = true
-	l.Released(t.Context(), inLabThesis) // which is no reason to keep a workspace
+	l.Released(t.Context(), inLabThesis, ours) // which is no reason to keep a workspace
 }
 
 func TestDockerLab_HearsOfVisits(t *testing.T) {

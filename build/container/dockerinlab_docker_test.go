@@ -295,6 +295,8 @@ func TestDockerInLab_DoesWhatTheLabsAPICannot(t *testing.T) {
 	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.workspaces(ada)+"/"+made.ID+":usage", nil), http.StatusOK, &usage)
 	require.Positive(t, usage.Bytes)
 
+	require.Less(t, memoryOf(t, d.id), 60.0, "of the 100 MB that the compose file gives it")
+
 	t.Log("files outlive their workspace")
 	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+made.ID, nil).StatusCode)
 	require.Empty(t, d.listed(ada), "nothing is left of it in the lab")
@@ -306,6 +308,30 @@ func TestDockerInLab_DoesWhatTheLabsAPICannot(t *testing.T) {
 	require.Equal(t, "chapter\n", docker(t, "exec", again.ID, "cat", "/workspace/thesis.txt")+"\n")
 	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+again.ID+"?delete_volumes=true", nil).StatusCode)
 	require.Empty(t, docker(t, "volume", "ls", "--quiet", "--filter", "name="+volumes[0].Name))
+}
+
+func TestDockerInLab_LeavesAloneWhatTheLabHasMade(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	theirs := d.madeByTheLab(ada, "thesis")
+	docker(t, "exec", theirs, "sh", "-c", "echo chapter >/workspace/thesis.txt")
+	before := inspect(t, theirs, "{{.Id}} {{.State.StartedAt}}")
+
+	made := d.create(ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}})
+	require.Equal(t, theirs, made.ID, "the lab's rule gives both the same")
+	require.Contains(t, d.becomes(ada, made.ID, "failed").Reason, "Delete this workspace, and create it with another name.")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+made.ID+"?delete_volumes=true", nil).StatusCode)
+	require.Equal(t, map[string]string{theirs: "running"}, d.listed(ada))
+	require.Equal(t, before, inspect(t, theirs, "{{.Id}} {{.State.StartedAt}}"))
+	require.Equal(t, "chapter", docker(t, "exec", theirs, "cat", "/workspace/thesis.txt"))
+	d.terminal(ada, contaxytest.AccessPath(ada.ID, theirs, "8080b"), "echo $((6*7))", "42")
+
+	t.Log("beside it there is room, in the network that the lab has made")
+	other := d.create(ada, map[string]any{"display_name": "second", "compute": map[string]any{"memory": 600}})
+	d.becomes(ada, other.ID, "running")
+	d.terminal(ada, contaxytest.AccessPath(ada.ID, other.ID, "8080b"), "echo $((6*7))", "42")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+other.ID+"?delete_volumes=true", nil).StatusCode)
+	d.terminal(ada, contaxytest.AccessPath(ada.ID, theirs, "8080b"), "echo $((6*7))", "42")
 }
 
 // memoryUsed follows what workspaces use until something is told, in MB.

@@ -31,6 +31,11 @@ const (
 // proxy accepts them before anybody listens. CodeWrongState when the container ends meanwhile; CodeTimeout with a hint about
 // the cause, if that can be seen, when the deadline of ctx passes.
 func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
+	if e.lab != nil || e.selfNow().joins() { // what we are not in would be ended for its silence
+		if _, err := e.networkFor(ctx, d.Owner); err != nil {
+			return err
+		}
+	}
 	observed, err := e.inspect(ctx, string(d.ID))
 	if err != nil {
 		return err

@@ -56,30 +56,38 @@ func isHangUp(err error) bool {
 }
 
 func (e *Engine) unavailable(err error) error {
-	unavailable := &workspace.Error{
-		Code:    workspace.CodeUnavailable,
-		Message: fmt.Sprintf("Docker does not answer at %s.", e.endpoint),
-		Hint:    "Start Docker (on most Linux machines: sudo systemctl start docker). Everything comes back by itself.",
-		Err:     err,
+	socket, isSocket := strings.CutPrefix(e.endpoint, "unix://")
+	message, hint := whyAway(e.endpoint, surroundingsOfUs{
+		refused: errors.Is(err, os.ErrPermission), noSocket: isSocket && isMissing(socket), // the client does not say that
+		inContainer: !isMissing(inContainerMark), inLab: e.lab != nil,
+	})
+	return &workspace.Error{Code: workspace.CodeUnavailable, Message: message, Hint: hint, Err: err}
+}
+
+// surroundingsOfUs is what there is around this program, and has to do with why Docker does not answer.
+type surroundingsOfUs struct{ refused, noSocket, inContainer, inLab bool }
+
+// whyAway says why Docker does not answer, and what to do about it.
+func whyAway(endpoint string, us surroundingsOfUs) (message, hint string) {
+	message = fmt.Sprintf("Docker does not answer at %s.", endpoint)
+	if us.refused {
+		message = fmt.Sprintf("You may not use Docker at %s.", endpoint)
 	}
-	if errors.Is(err, os.ErrPermission) {
-		unavailable.Message = fmt.Sprintf("You may not use Docker at %s.", e.endpoint)
-		unavailable.Hint = "Join the group docker (sudo usermod -aG docker $USER), log in anew, and start the program again."
-		if isInContainer() {
-			unavailable.Hint = "This program runs in a container: start that with --group-add $(stat -c %g /var/run/docker.sock), or group_add in a compose file."
-		}
+	switch {
+	case us.refused && us.inContainer:
+		return message, "This program runs in a container: start that with --group-add $(stat -c %g /var/run/docker.sock), or group_add in a compose file."
+	case us.refused:
+		return message, "Join the group docker (sudo usermod -aG docker $USER), log in anew, and start the program again."
+	case us.noSocket && us.inLab: // also on Kubernetes, where there is none to give
+		return message, `Give this program the socket, as build/container/docker-compose.docker.yml does, or leave engine at "auto": then the lab itself runs the workspaces.`
+	case us.noSocket && us.inContainer:
+		return message, "This program runs in a container, which was not given the socket: start that with --volume /var/run/docker.sock:/var/run/docker.sock, or volumes in a compose file."
 	}
-	// The client does not say why it could not connect.
-	if socket, local := strings.CutPrefix(e.endpoint, "unix://"); local && isInContainer() && isMissing(socket) {
-		unavailable.Hint = "This program runs in a container, which was not given the socket: start it with --volume /var/run/docker.sock:/var/run/docker.sock, or volumes in a compose file."
-	}
-	return unavailable
+	return message, "Start Docker (on most Linux machines: sudo systemctl start docker). Everything comes back by itself."
 }
 
 // inContainerMark is a file that Docker puts into every container.
 const inContainerMark = "/.dockerenv"
-
-func isInContainer() bool { return !isMissing(inContainerMark) }
 
 func isMissing(file string) bool {
 	_, err := os.Stat(file)

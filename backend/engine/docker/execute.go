@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -94,7 +95,10 @@ func (e *Engine) haveVolume(ctx context.Context, d workspace.Deployment) error {
 		return e.translate(err, "make the volume "+d.Volume)
 	}
 	if made.Labels[labelInstance] != e.instance || made.Labels[labelUID] != d.UID {
-		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else. It was left alone.", d.Volume)
+		return &workspace.Error{
+			Code: workspace.CodeConflict, Message: fmt.Sprintf("There is a volume %s with files of something else. It was left alone.", d.Volume),
+			Hint: "Delete this workspace, and create it with another name.",
+		}
 	}
 	return nil
 }
@@ -337,7 +341,7 @@ func (e *Engine) tellRemoved(ctx context.Context, d workspace.Deployment, variab
 // release gives back what a workspace that is no more had in common with others.
 func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	if e.lab != nil {
-		e.lab.Released(ctx, d)
+		e.lab.Released(ctx, d, func(labels map[string]string) bool { return labels[labelInstance] == e.instance })
 	}
 	return e.releaseNetwork(ctx, d.Owner)
 }

@@ -27,8 +27,9 @@ type Lab interface {
 	Answers(ctx context.Context, d workspace.Deployment) error
 	// Removed hears that the container of a workspace was removed, and which variables that had.
 	Removed(ctx context.Context, d workspace.Deployment, variables map[string]string)
-	// Released hears that a workspace is no more.
-	Released(ctx context.Context, d workspace.Deployment)
+	// Released hears that a workspace is no more. ours tells by the labels of a service whether that was the workspace: the lab
+	// may have made another one of the same name.
+	Released(ctx context.Context, d workspace.Deployment, ours func(labels map[string]string) bool)
 }
 
 // inLab is a deployment as browsers reach it where the lab is below a path: its IDE has to know that.

@@ -18,7 +18,7 @@ import (
 
 // standIn is a lab of which only the container is there.
 type standIn struct {
-	namespace, host string
+	instance, namespace, host string
 
 	mu                 sync.Mutex
 	answered, released []workspace.ID
@@ -49,17 +49,19 @@ func (s *standIn) Removed(_ context.Context, _ workspace.Deployment, variables m
 	s.tokens[variables["CONTAXY_API_TOKEN"]]--
 }
 
-func (s *standIn) Released(_ context.Context, d workspace.Deployment) {
+func (s *standIn) Released(_ context.Context, d workspace.Deployment, ours func(map[string]string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.released = append(s.released, d.ID)
+	if ours(map[string]string{labelInstance: s.instance}) && !ours(map[string]string{labelNamespace: s.namespace}) {
+		s.released = append(s.released, d.ID)
+	}
 }
 
 // besideALab makes an engine of an instance of its own, beside a lab whose container does nothing.
 func besideALab(t *testing.T) (*Engine, *standIn) {
 	t.Helper()
 	e := newTestEngine(t)
-	lab := &standIn{namespace: "of" + e.instance, host: "lab-of-" + e.instance, tokens: map[string]int{}}
+	lab := &standIn{instance: e.instance, namespace: "of" + e.instance, host: "lab-of-" + e.instance, tokens: map[string]int{}}
 	other, err := New(Options{
 		Instance: e.instance, SubnetPool: netip.MustParsePrefix("172.30.128.0/20"), Lab: lab,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -124,3 +124,21 @@ func TestSpecOf_InALabNothingIsLockedAndTheLabHasTheLastWord(t *testing.T) {
 		"WORKSPACE_BASE_URL": "/lab/x", "MINE": "1", "LAB_API_TOKEN": "a=b", visibleDevices: env[visibleDevices],
 	}, env)
 }
+
+func TestWhyAway(t *testing.T) {
+	for hint, us := range map[string]surroundingsOfUs{
+		"sudo systemctl start docker":           {},
+		"sudo usermod -aG docker $USER":         {refused: true},
+		"--group-add":                           {refused: true, inContainer: true, inLab: true},
+		"which was not given the socket":        {noSocket: true, inContainer: true},
+		`or leave engine at "auto"`:             {noSocket: true, inLab: true},
+		"Everything comes back by itself":       {inContainer: true, inLab: true},
+		"on most Linux machines: sudo":          {noSocket: true},
+		"docker-compose.docker.yml does, or":    {noSocket: true, inLab: true, inContainer: true},
+		"start that with --volume /var/run/doc": {noSocket: true, inContainer: true},
+	} {
+		message, said := whyAway("unix:///var/run/docker.sock", us)
+		require.Contains(t, said, hint, "%+v", us)
+		require.Contains(t, message, "unix:///var/run/docker.sock")
+	}
+}
