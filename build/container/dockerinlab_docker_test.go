@@ -6,12 +6,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,21 +37,17 @@ type dockerInLab struct {
 func startDockerInLab(t *testing.T, options contaxytest.Options) *dockerInLab {
 	needsImage(t)
 	lab := contaxytest.Start(t, options)
-	config := filepath.Join(t.TempDir(), "config.toml")
-	require.NoError(t, os.WriteFile(config, []byte(`
+	config, _, _ := strings.Cut(configFile(t, `
 engine = "docker"
 
 [[image]]
 name = "JupyterLab"
 image = "`+workspaceImage+`"
 profile = "workspace-minimal"
-`), 0o644)) //nolint:gosec // the container reads it as another user
-	require.NoError(t, os.Chmod(filepath.Dir(config), 0o755)) //nolint:gosec // likewise
-	group, err := exec.Command("stat", "-c", "%g", "/var/run/docker.sock").Output()
-	require.NoError(t, err)
+`), ":")
 	d := &dockerInLab{
 		t: t, lab: lab, base: options.BaseURL, id: lab.Namespace + "-p-ctxy-global-s-workspace-manager",
-		vars: []string{"DOCKER_GROUP=" + strings.TrimSpace(string(group)), "LAB_MANAGER_CONFIG=" + config},
+		vars: []string{"DOCKER_GROUP=" + socketGroup(t), "LAB_MANAGER_CONFIG=" + config},
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -332,6 +328,56 @@ func TestDockerInLab_LeavesAloneWhatTheLabHasMade(t *testing.T) {
 	d.terminal(ada, contaxytest.AccessPath(ada.ID, other.ID, "8080b"), "echo $((6*7))", "42")
 	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+other.ID+"?delete_volumes=true", nil).StatusCode)
 	d.terminal(ada, contaxytest.AccessPath(ada.ID, theirs, "8080b"), "echo $((6*7))", "42")
+}
+
+func TestDockerInLab_SaysWhatIsMissing(t *testing.T) {
+	needsImage(t)
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	config := configFile(t, `engine = "docker"`)
+	beside := []string{"--network", lab.Network, "--env", "CONTAXY_API_ENDPOINT=" + lab.Endpoint, "--publish", "127.0.0.1::8080", "--volume", config}
+	socket := []string{"--volume", "/var/run/docker.sock:/var/run/docker.sock"}
+	group := []string{"--group-add", socketGroup(t)}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := fmt.Sprint(free.Addr().(*net.TCPAddr).Port)
+	require.NoError(t, free.Close())
+	for name, test := range map[string]struct {
+		options         []string
+		address         string // "" = where it is published
+		reason, because string
+	}{
+		"no socket":              {beside, "", "Docker does not answer at unix:///var/run/docker.sock.", `or leave engine at "auto": then the lab itself runs the workspaces.`},
+		"a socket of root's own": {with(beside, socket), "", "You may not use Docker at unix:///var/run/docker.sock.", "group_add in a compose file"},
+		"a lab that is no container here, as one on Kubernetes": {
+			with(socket, group, []string{"--network", "host", "--env", "PORT=" + port, "--env", "CONTAXY_API_ENDPOINT=" + lab.URL + "/api", "--volume", config}),
+			"http://127.0.0.1:" + port, "ML Lab (127.0.0.1) is no container of this Docker, so its proxy leads to no workspace here.", `Leave engine at "auto"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := container(t, test.options)
+			at := test.address
+			if at == "" {
+				at = address(t, id)
+			}
+			var host struct {
+				Reachable      bool
+				Reason, Action string
+			}
+			require.Eventually(t, func() bool {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"/api/host", nil)
+				require.NoError(t, err)
+				request.Header.Set("Authorization", "Bearer "+lab.Ada.Token)
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					return false
+				}
+				defer func() { _ = response.Body.Close() }()
+				return json.NewDecoder(response.Body).Decode(&host) == nil && host.Reason == test.reason
+			}, 30*time.Second, 50*time.Millisecond, "%+v", &host)
+			require.False(t, host.Reachable)
+			require.Contains(t, host.Action, test.because)
+		})
+	}
 }
 
 // memoryUsed follows what workspaces use until something is told, in MB.

@@ -9,9 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -178,9 +176,7 @@ func TestImage_RunsWithoutALab(t *testing.T) {
 		return !reachable && strings.Contains(action, "--group-add $(stat -c %g /var/run/docker.sock)")
 	}, 30*time.Second, 50*time.Millisecond, "it says what to do where it may not open the socket")
 
-	group, err := exec.Command("stat", "-c", "%g", "/var/run/docker.sock").Output()
-	require.NoError(t, err)
-	allowed := container(t, with(asInLab, socket, []string{"--group-add", strings.TrimSpace(string(group))}))
+	allowed := container(t, with(asInLab, socket, []string{"--group-add", socketGroup(t)}))
 	untilHealthy(t, allowed)
 	require.Eventually(t, func() bool {
 		reachable, _ := host(t, allowed)
@@ -191,18 +187,13 @@ func TestImage_RunsWithoutALab(t *testing.T) {
 // Nothing of the machine's 127.0.0.1 is in the container, nor any bridge: it joins the networks of the owners.
 func TestImage_ReachesWorkspacesFromItsContainer(t *testing.T) {
 	needsImage(t)
-	group, err := exec.Command("stat", "-c", "%g", "/var/run/docker.sock").Output()
-	require.NoError(t, err)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	port := free.Addr().(*net.TCPAddr).Port
 	require.NoError(t, free.Close())
-	config := filepath.Join(t.TempDir(), "config.toml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "[server]\naccess_listen = \":%d\"\n", port), 0o644)) //nolint:gosec // another user reads it
-	require.NoError(t, os.Chmod(filepath.Dir(config), 0o755))                                                      //nolint:gosec // likewise
 	id := container(t, with(asInLab, []string{
-		"--volume", "/var/run/docker.sock:/var/run/docker.sock", "--group-add", strings.TrimSpace(string(group)),
-		"--volume", config + ":/etc/lab-workspace-manager/config.toml:ro", "--publish", fmt.Sprintf("127.0.0.1:%d:%d", port, port),
+		"--volume", "/var/run/docker.sock:/var/run/docker.sock", "--group-add", socketGroup(t),
+		"--volume", configFile(t, fmt.Sprintf("[server]\naccess_listen = \":%d\"\n", port)), "--publish", fmt.Sprintf("127.0.0.1:%d:%d", port, port),
 	}))
 	untilHealthy(t, id)
 	require.Eventually(t, func() bool { reachable, _ := host(t, id); return reachable }, 30*time.Second, 50*time.Millisecond)

@@ -5,8 +5,13 @@ import (
 	"cmp"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/contaxy/contaxytest"
 	"lab-workspace-manager/backend/engine/docker/dockertest"
@@ -54,4 +59,20 @@ func container(t *testing.T, options []string, args ...string) (id string) {
 func inspect(t testing.TB, id, template string) string {
 	t.Helper()
 	return strings.TrimSpace(docker(t, "inspect", "--format", template, id))
+}
+
+// socketGroup is the number of the group that may use Docker's socket.
+func socketGroup(t testing.TB) string {
+	t.Helper()
+	info, err := os.Stat("/var/run/docker.sock")
+	require.NoError(t, err)
+	return strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid))
+}
+
+// configFile writes a configuration that the image can read, and returns what mounts it there: "FILE:PLACE:ro".
+func configFile(t testing.TB, text string) (volume string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.toml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) //nolint:gosec // the image runs as another user
+	return file + ":/etc/lab-workspace-manager/config.toml:ro"
 }
