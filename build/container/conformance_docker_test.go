@@ -14,7 +14,10 @@ import (
 	"lab-workspace-manager/backend/contaxy/contaxytest"
 )
 
-const workspaceImage = "lab-workspace-minimal:latest"
+const (
+	workspaceImage = "lab-workspace-minimal:latest"
+	vscodeImage    = "lab-workspace-vscode:latest"
+)
 
 // The extension as the lab's users reach it: through the lab's own proxy, with the lab's own tokens.
 func TestConformance_InLab(t *testing.T) {

@@ -330,6 +330,27 @@ func TestDockerInLab_LeavesAloneWhatTheLabHasMade(t *testing.T) {
 	d.terminal(ada, contaxytest.AccessPath(ada.ID, theirs, "8080b"), "echo $((6*7))", "42")
 }
 
+// VS Code does not know its path, and asks nobody for a password where the lab says who may come.
+func TestDockerInLab_OpensVSCode(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	if exec.Command("docker", "image", "inspect", vscodeImage).Run() != nil {
+		t.Skip("needs " + vscodeImage + ", which a first run does not build: images build workspace-vscode")
+	}
+	lab, ada := d.lab, d.lab.Ada
+	made := d.create(ada, map[string]any{"display_name": "editor", "container_image": vscodeImage})
+	access := contaxytest.AccessPath(ada.ID, made.ID, "8080")
+	require.Equal(t, access, *d.becomes(ada, made.ID, "running").AccessURL)
+	var link struct{ URL string }
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":open", map[string]any{}), http.StatusOK, &link)
+	require.Equal(t, access+"/", link.URL)
+	browser := lab.Browser(t, ada)
+	browser.CheckRedirect = nil
+	status, page := get(t, browser, lab.URL+link.URL)
+	require.Equal(t, http.StatusOK, status, page)
+	require.Contains(t, page, "workbench")
+	require.Equal(t, "workspace-vscode", labels(t, made.ID)["ctxy.workspaceExtension.profile"])
+}
+
 func TestDockerInLab_SaysWhatIsMissing(t *testing.T) {
 	needsImage(t)
 	lab := contaxytest.Start(t, contaxytest.Options{})
