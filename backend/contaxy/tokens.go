@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// AccessToken makes a token that gives nothing but access to one service, as ML Lab itself makes one for each: programs in
+// ServiceToken makes a token that gives nothing but access to one service, as ML Lab itself makes one for each: programs in
 // the service call it through the lab's proxy. It belongs to who holds token, and never expires.
-func (c *Client) AccessToken(ctx context.Context, token, project, service string) (string, error) {
+func (c *Client) ServiceToken(ctx context.Context, token, project, service string) (string, error) {
 	var made string
 	query := url.Values{
 		"token_type": {"api-token"}, "scope": {fmt.Sprintf("projects/%s/services/%s/access/#%s", project, service, Read)},

@@ -147,7 +147,7 @@ func (l *dockerLab) Environment(ctx context.Context, d workspace.Deployment) (ma
 	if err != nil {
 		return nil, err
 	}
-	access, err := l.client.AccessToken(ctx, program, string(d.Owner), string(d.ID))
+	access, err := l.client.ServiceToken(ctx, program, string(d.Owner), string(d.ID))
 	if err != nil {
 		return nil, err
 	}
