@@ -100,6 +100,12 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
+		if wanted.Now {
+			l.engine.Fresh(ctx, owner, wanted.Write)
+		}
+		if l.engine.IsOther(owner, wanted.Workspace) {
+			return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)
+		}
 	}
 	return caller, nil
 }

@@ -188,3 +188,103 @@ func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {
 		require.Equal(t, want, New(Options{Lab: client, BaseURL: "/base"}).addressOf("/projects/x"), endpoint)
 	}
 }
+
+// A script that stops or deletes something in the lab, and then asks here.
+func TestFresh_TellsOfWhatWasDoneBeforeItWasAsked(t *testing.T) {
+	var status atomic.Value
+	status.Store("stopped")
+	looks, goOn := make(chan struct{}, 100), make(chan struct{})
+	var held atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		then := status.Load().(string)
+		if held.CompareAndSwap(true, false) {
+			looks <- struct{}{}
+			<-goOn
+		}
+		answers(t, w, strings.Replace(listOfOne, "stopped", then, 1))
+	})
+	engine.lookEvery = time.Hour
+	last := make(chan string, 10)
+	watch(t, engine, func(change workspace.Change) {
+		last <- map[bool]string{true: "stopped", false: "running"}[change.Kept.Stopped]
+	})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	require.Equal(t, "stopped", <-last)
+
+	t.Log("also while a look is under way that knows nothing of it")
+	held.Store(true)
+	go func() { _ = engine.lookAt(t.Context(), "ada0") }()
+	<-looks
+	status.Store("running")
+	done := make(chan struct{})
+	go func() { engine.Fresh(t.Context(), "ada0", false); close(done) }()
+	close(goOn)
+	<-done
+	require.Equal(t, "running", <-last)
+	require.Empty(t, last)
+}
+
+func TestFresh_WaitsForNoLabThatIsSilent(t *testing.T) {
+	var silent atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
+		answers(t, w, listOfOne)
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	silent.Store(true)
+	began := time.Now()
+	engine.Fresh(t.Context(), "ada0", true)
+	require.Less(t, time.Since(began), 2*freshWithin)
+}
+
+func TestFresh_WhoReadsAgainAndAgainIsToldWhatIsKnown(t *testing.T) {
+	var asked atomic.Int32
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); answers(t, w, listOfOne) })
+	engine.lookEvery = time.Hour
+	watch(t, engine, func(workspace.Change) {})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	began, before := time.Now(), asked.Load()
+	for range 1_000 {
+		engine.Fresh(t.Context(), "ada0", false)
+	}
+	require.LessOrEqual(t, asked.Load()-before, extraLooks*int32(1+time.Since(began)/extraEvery))
+	before = asked.Load()
+	engine.Fresh(t.Context(), "ada0", true)
+	require.Equal(t, before+1, asked.Load(), "who changes something always knows what of")
+}
+
+func TestIsOther_OfServicesThatAreNoWorkspaces(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		answers(t, w, strings.Replace(listOfOne, `"workspace"`, `"service"`, 1))
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.False(t, engine.IsOther("ada0", "lab-p-ada0-s-ws-thesis"))
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	require.True(t, engine.IsOther("ada0", "lab-p-ada0-s-ws-thesis"))
+	require.False(t, engine.IsOther("bob0", "lab-p-ada0-s-ws-thesis"))
+	require.False(t, engine.IsOther("ada0", ""))
+}
+
+// An image that the lab cannot start, said of a workspace that runs, leaves it stopped: what stands for its container is then
+// another one, or the manager would ask for it for ever.
+func TestMakeWay_WhatStandsForAContainerIsOfTheImageThatIsWanted(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, strings.Trim(listOfOne, "[]")) })
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", UID: "1", Attempt: 1, Image: "one:1"}
+	create := func() *workspace.Observed {
+		t.Helper()
+		observed, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepCreate, Deployment: d}, nil)
+		require.NoError(t, err)
+		return observed
+	}
+	first := create()
+	require.Equal(t, first, create(), "the same one, asked for again")
+	d.Image = "two:1"
+	require.Equal(t, "two:1", create().Image)
+	d.Fingerprint = "another"
+	require.Equal(t, "another", create().Fingerprint)
+}

@@ -193,7 +193,7 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: string(d.ID) + "#" + time.Now().Format(time.RFC3339Nano), State: workspace.ContainerCreated, Image: d.Image, Volume: d.Volume,
 		}
-		if was := h.created; was != nil && was.Attempt == d.Attempt && was.UID == d.UID {
+		if was := h.created; was != nil && was.Attempt == d.Attempt && was.UID == d.UID && was.Image == d.Image && was.Fingerprint == d.Fingerprint {
 			h.observed = was // the same one
 		}
 		h.created = h.observed
