@@ -101,7 +101,7 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 			return manager.Caller{}, err
 		}
 		if wanted.Now {
-			l.engine.Fresh(ctx, owner, wanted.Write)
+			l.engine.Fresh(ctx, owner, wanted.Write || wanted.Workspace != "")
 		}
 		if l.engine.IsOther(owner, wanted.Workspace) {
 			return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)

@@ -227,6 +227,7 @@ func TestInLab_WhatOthersDoInTheLabIsSeen(t *testing.T) {
 	}
 
 	t.Log("and at once by who asks after it: a script stops something there and starts it here")
+	time.Sleep(2 * time.Second) // who has listed them ten times a second, as we did, is told what is known for a moment
 	act("stop")
 	status, listed, text := l.list(lab.Ada, lab.Ada)
 	require.Equal(t, http.StatusOK, status, text)

@@ -65,7 +65,7 @@ type owner struct {
 	known    bool      // the manager has been told of what there was when somebody came
 	looking  *look
 	others   map[workspace.ID]bool // services of theirs that are no workspaces
-	extra    int                   // looks that readers have had the lab asked for since
+	extra    int                   // looks that lists have had the lab asked for since
 	since    time.Time
 }
 
@@ -215,16 +215,17 @@ func (e *Engine) isWatched(ctx context.Context, known bool) bool {
 const (
 	// freshWithin bounds how long an answer waits for a look of its own: what is known without one is at most some looks old.
 	freshWithin = 3 * time.Second
-	// So many looks for who only reads an owner's workspaces, in so much time: who asks again and again is told what is known.
+	// So many looks for who only lists an owner's workspaces, in so much time: who asks again and again is told what is known.
 	extraLooks = 3
 	extraEvery = 2 * time.Second
 )
 
 // Fresh brings what the manager knows of an owner up to now: others change workspaces in the lab, and who did that and then
-// asks here has to see it; always for who changes something, and for who reads as long as that are few. A look that began
-// before says nothing of that, so it is followed by another. A lab that does not tell in time leaves what was known. Somebody
-// must have come for the owner (Visit).
-func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, changes bool) {
+// asks here has to see it. must is for who changes something or names a workspace; without it the lab is not asked more than a
+// few times a second, as lists are asked for again and again. A look that began before says nothing of what was done since, so
+// it is followed by another. A lab that does not tell in time leaves what was known. Somebody must have come for the owner
+// (Visit).
+func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, must bool) {
 	ctx, cancel := context.WithTimeout(ctx, freshWithin)
 	defer cancel()
 	e.mu.Lock()
@@ -232,8 +233,8 @@ func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, changes bool) {
 	if now := time.Now(); now.Sub(o.since) > extraEvery {
 		o.extra, o.since = 0, now
 	}
-	under, needless := o.looking, !e.watching || (!changes && o.extra >= extraLooks)
-	if !changes {
+	under, needless := o.looking, !e.watching || (!must && o.extra >= extraLooks)
+	if !must {
 		o.extra++
 	}
 	e.mu.Unlock()

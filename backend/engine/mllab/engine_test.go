@@ -241,7 +241,7 @@ func TestFresh_WaitsForNoLabThatIsSilent(t *testing.T) {
 	require.Less(t, time.Since(began), 2*freshWithin)
 }
 
-func TestFresh_WhoReadsAgainAndAgainIsToldWhatIsKnown(t *testing.T) {
+func TestFresh_WhoListsAgainAndAgainIsToldWhatIsKnown(t *testing.T) {
 	var asked atomic.Int32
 	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); answers(t, w, listOfOne) })
 	engine.lookEvery = time.Hour
@@ -254,7 +254,7 @@ func TestFresh_WhoReadsAgainAndAgainIsToldWhatIsKnown(t *testing.T) {
 	require.LessOrEqual(t, asked.Load()-before, extraLooks*int32(1+time.Since(began)/extraEvery))
 	before = asked.Load()
 	engine.Fresh(t.Context(), "ada0", true)
-	require.Equal(t, before+1, asked.Load(), "who changes something always knows what of")
+	require.Equal(t, before+1, asked.Load(), "who changes something always knows what")
 }
 
 func TestIsOther_OfServicesThatAreNoWorkspaces(t *testing.T) {
@@ -287,4 +287,23 @@ func TestMakeWay_WhatStandsForAContainerIsOfTheImageThatIsWanted(t *testing.T) {
 	require.Equal(t, "two:1", create().Image)
 	d.Fingerprint = "another"
 	require.Equal(t, "another", create().Fingerprint)
+}
+
+// All the lab says of an image that it cannot pull is that something went wrong.
+func TestStart_WhatTheLabDoesNotSayIsGuessed(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answers(t, w, strings.Trim(listOfOne, "[]"))
+			return
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		answers(t, w, `{"code": 500, "message": "Internal server error!"}`)
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Image: "no-such-image:1"}
+	for _, kind := range []workspace.StepKind{workspace.StepStart, workspace.StepStorage} {
+		_, err := engine.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+		require.Equal(t, workspace.CodeInternal, workspace.CodeOf(err))
+		require.Contains(t, workspace.MessageOf(err), "cannot pull the image no-such-image:1", kind)
+	}
 }

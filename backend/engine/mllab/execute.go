@@ -144,7 +144,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 		return err
 	})
 	if err != nil {
-		return err
+		return whyNotStarted(d, err)
 	}
 	if service, err = e.fetch(ctx, d); err != nil { // an update answers before the container has a time of start
 		return err
@@ -300,7 +300,7 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 		return workspace.Errorf(workspace.CodeWrongState, "ML Lab refuses to start it: %s", workspace.MessageOf(err))
 	}
 	if err != nil {
-		return err
+		return whyNotStarted(d, err)
 	}
 	service, err := e.fetch(ctx, d)
 	if err != nil {
@@ -308,6 +308,19 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 	}
 	e.took(d, service, true)
 	return nil
+}
+
+// whyNotStarted says what to make of a start that the lab answers with nothing but an error inside of it, as it does when an
+// image cannot be pulled, or asks for more than its machine has.
+func whyNotStarted(d workspace.Deployment, err error) error {
+	if workspace.CodeOf(err) != workspace.CodeInternal {
+		return err
+	}
+	return &workspace.Error{
+		Code: workspace.CodeInternal, Err: err,
+		Message: "ML Lab could not start it and does not say why. Most often it cannot pull the image " + d.Image + ".",
+		Hint:    "Try it with another image, or ask who runs the lab: its log says more.",
+	}
 }
 
 // keptLines is how much of the log outlives a container.
