@@ -2,6 +2,7 @@ package mllab
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -306,4 +307,35 @@ func TestStart_WhatTheLabDoesNotSayIsGuessed(t *testing.T) {
 		require.Equal(t, workspace.CodeInternal, workspace.CodeOf(err))
 		require.Contains(t, workspace.MessageOf(err), "cannot pull the image no-such-image:1", kind)
 	}
+}
+
+// An update that the lab cannot start the container of is written down and leaves the service stopped. As a failed step it
+// would be tried again, and a look meanwhile would take the container for one that somebody has removed.
+func TestStorage_WhatTheLabHasWrittenDownAndCouldNotStartIsDone(t *testing.T) {
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Image: "no-such-image:1", DisplayName: "thesis"}
+	var patched atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		service := map[string]any{
+			"id": d.ID, "status": "running", "container_image": "one:1", "endpoints": []string{endpointOf(d)},
+			"metadata": metadataOf(d), "compute": computeOf(d), "idle_timeout": idleOf(d), "clear_volume_on_stop": d.ClearOnStop,
+		}
+		if patched.Load() {
+			service["status"], service["container_image"] = "stopped", d.Image
+		}
+		if r.Method == http.MethodPatch {
+			patched.Store(true)
+			w.WriteHeader(http.StatusInternalServerError)
+			service = map[string]any{"code": 500, "message": "Internal server error!"}
+		}
+		text, err := json.Marshal(service)
+		if err != nil {
+			t.Error(err)
+		}
+		answers(t, w, string(text))
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	observed, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepStorage, Deployment: d}, func(workspace.Progress) {})
+	require.NoError(t, err)
+	require.Nil(t, observed)
+	require.True(t, patched.Load())
 }

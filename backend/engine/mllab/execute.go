@@ -139,15 +139,20 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	if service.Status != contaxy.StatusStopped {
 		progress(workspace.Progress{Detail: "ML Lab starts it anew with what was changed; an image that it does not have yet takes minutes"})
 	}
-	err = e.as(d.Owner, func(token string) (err error) {
-		service, err = e.lab.Update(ctx, token, string(d.Owner), string(d.ID), updateOf(service, d, e.base))
+	update := updateOf(service, d, e.base)
+	failure := e.as(d.Owner, func(token string) error {
+		_, err := e.lab.Update(ctx, token, string(d.Owner), string(d.ID), update)
 		return err
 	})
-	if err != nil {
-		return whyNotStarted(d, err)
+	if failure != nil && workspace.CodeOf(failure) != workspace.CodeInternal {
+		return failure
 	}
 	if service, err = e.fetch(ctx, d); err != nil { // an update answers before the container has a time of start
 		return err
+	}
+	// What the lab could not start, it has written down and stopped all the same: why is said by the start that follows.
+	if failure != nil && (differs(service, d) || service.Status != contaxy.StatusStopped) {
+		return whyNotStarted(d, failure)
 	}
 	e.took(d, service, service.Status != contaxy.StatusStopped)
 	return nil
