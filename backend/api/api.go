@@ -36,8 +36,10 @@ type Options struct {
 
 // Wanted is what a request is about, as far as that decides who may make it.
 type Wanted struct {
-	Owner workspace.Owner // whose workspaces; "" = the caller's own
-	Write bool            // it may change something, or is only for who may
+	Owner     workspace.Owner // whose workspaces; "" = the caller's own
+	Write     bool            // it may change something, or is only for who may
+	Workspace workspace.ID    // which one of them, where the path names one
+	Now       bool            // the answer depends on how the owner's workspaces are now
 }
 
 type service struct {
@@ -147,7 +149,10 @@ type callerKey struct{}
 func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: needsWrite(ctx.Operation())}
+		wanted := Wanted{
+			Owner: workspace.Owner(ctx.Param("user_id")), Workspace: workspace.ID(ctx.Param("workspace_id")),
+			Write: needsWrite(ctx.Operation()), Now: isOfWorkspaces(ctx.Operation()),
+		}
 		if isOfUser(ctx.Operation()) {
 			wanted.Owner = workspace.Owner(ctx.Query("user"))
 		}
@@ -198,6 +203,12 @@ func asWriter(op huma.Operation) huma.Operation {
 
 func needsWrite(op *huma.Operation) bool {
 	return op.Method != http.MethodGet || op.Metadata[asWriterMark] == true
+}
+
+// isOfWorkspaces is true for the operations that show workspaces or do something to them. A check does neither, and pages ask
+// for one at every key.
+func isOfWorkspaces(op *huma.Operation) bool {
+	return op.Path == workspacesPath || (strings.HasPrefix(op.Path, workspacesPath+"/") && !strings.HasSuffix(op.Path, ":check"))
 }
 
 func isOfUser(op *huma.Operation) bool { return op.Metadata[ofUserMark] == true }

@@ -151,7 +151,7 @@ type ImageOption struct {
 type Config struct {
 	DisplayNameDefault      string        `json:"display_name_default"`
 	ContainerImageDefault   ImageOption   `json:"container_image_default"`
-	ContainerImageOptions   []ImageOption `json:"container_image_options" nullable:"false"`
+	ContainerImageOptions   []ImageOption `json:"container_image_options" nullable:"false" doc:"Images to choose from; empty = any may be named."`
 	CPUsDefault             float64       `json:"cpus_default"`
 	CPUsMax                 float64       `json:"cpus_max"`
 	CPUsOptions             []float64     `json:"cpus_options" nullable:"false"`

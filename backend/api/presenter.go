@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"time"
 
 	"lab-workspace-manager/backend/manager"
@@ -140,7 +141,8 @@ func (p *Presenter) Workspaces(caller manager.Caller, owner workspace.Owner) ([]
 
 // Config shows upstream's configuration, capped by the host.
 func (p *Presenter) Config(owner workspace.Owner) Config {
-	limits, catalog := p.Manager.LimitsFor(owner, ""), p.Manager.Settings().Catalog
+	limits, settings := p.Manager.LimitsFor(owner, ""), p.Manager.Settings()
+	catalog := settings.Catalog
 	config := Config{
 		DisplayNameDefault:    manager.DefaultDisplayName,
 		ContainerImageOptions: []ImageOption{},
@@ -159,6 +161,10 @@ func (p *Presenter) Config(owner workspace.Owner) Config {
 			config.ContainerImageDefault = option
 		}
 		config.ContainerImageOptions = append(config.ContainerImageOptions, option)
+	}
+	if anyImage := settings.Allowed == nil || slices.Contains(settings.Allowed, "*"); anyImage && len(catalog) == 1 {
+		// Upstream's pages let an image be named where none are to be chosen from, and offer nothing else where some are.
+		config.ContainerImageOptions = []ImageOption{}
 	}
 	return config
 }

@@ -23,17 +23,19 @@ func TestWanted_SaysWhatAnOperationNeeds(t *testing.T) {
 		},
 	})
 	for request, want := range map[string]Wanted{
-		"GET /users/ada0/workspace":          {Owner: "ada0"},
-		"HEAD /users/ada0/workspace":         {Owner: "ada0"},
-		"GET /users/ada0/workspace/x":        {Owner: "ada0"},
-		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true},
-		"PATCH /users/ada0/workspace/x":      {Owner: "ada0", Write: true},
-		"DELETE /users/ada0/workspace/x":     {Owner: "ada0", Write: true},
-		"POST /users/ada0/workspace/x:start": {Owner: "ada0", Write: true},
-		"GET /users/ada0/workspace/x:logs":   {Owner: "ada0", Write: true}, // the lab's own rule (facts: 1.4)
+		"GET /users/ada0/workspace":          {Owner: "ada0", Now: true},
+		"HEAD /users/ada0/workspace":         {Owner: "ada0", Now: true},
+		"GET /users/ada0/workspace/x":        {Owner: "ada0", Workspace: "x", Now: true},
+		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true, Now: true},
+		"PATCH /users/ada0/workspace/x":      {Owner: "ada0", Write: true, Workspace: "x", Now: true},
+		"DELETE /users/ada0/workspace/x":     {Owner: "ada0", Write: true, Workspace: "x", Now: true},
+		"POST /users/ada0/workspace/x:start": {Owner: "ada0", Write: true, Workspace: "x", Now: true},
+		"GET /users/ada0/workspace/x:logs":   {Owner: "ada0", Write: true, Workspace: "x", Now: true}, // the lab's own rule (facts: 1.4)
+		"POST /users/ada0/workspace:check":   {Owner: "ada0", Write: true},
+		"POST /users/ada0/workspace/x:check": {Owner: "ada0", Write: true, Workspace: "x"},
 		"GET /events?user=ada0":              {Owner: "ada0"},
 		"GET /events":                        {},
-		"POST /admin/workspaces/x:stop":      {Write: true},
+		"POST /admin/workspaces/x:stop":      {Write: true, Workspace: "x"},
 	} {
 		asked = nil
 		method, target, _ := strings.Cut(request, " ")

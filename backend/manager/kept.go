@@ -114,6 +114,18 @@ func (m *Manager) whenTold(ctx context.Context, e *entry) (*workspace.Workspace,
 	return e.published, err
 }
 
+// whenBegun waits until a change of what runs is under way, or has nothing to do, and returns the workspace as it is then:
+// whoever reads that it runs goes there, and would be interrupted.
+func (m *Manager) whenBegun(ctx context.Context, e *entry) (begun *workspace.Workspace, err error) {
+	err = m.waitFor(ctx, e, func(e *entry) bool {
+		begun = e.published // not what it is when we wake up
+		return e.removed || e.now != nil || e.refused != nil || e.record.Outcome != nil || e.told == keeping(Deploy(e.record, m.around(e, e.record.Spec)))
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return begun, err
+}
+
 // runs reports whether a workspace has a container that lives.
 func (m *Manager) runs(e *entry) bool {
 	m.mu.Lock()

@@ -70,8 +70,9 @@ func TestKept_AChangeStartsAnewWhereItIs(t *testing.T) {
 	id := l.create("thesis", workspacetest.FakeGoodImage)
 	l.reach(id, workspace.StatusRunning)
 	handle := l.handle(id)
-	_, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr(int64(3000))})
+	changing, err := l.Update(t.Context(), caller, ada, id, manager.UpdateRequest{MemoryMB: ptr(int64(3000))})
 	require.NoError(t, err)
+	require.Equal(t, workspace.StatusPending, changing.Status, "who reads that it runs goes there")
 	l.eventually(id, "it runs again", func(w *workspace.Workspace) bool {
 		return w.Status == workspace.StatusRunning && l.handle(id) != handle
 	})

@@ -555,7 +555,10 @@ func (m *Manager) Update(ctx context.Context, caller Caller, owner workspace.Own
 	if err != nil {
 		return nil, err
 	}
-	if m.can.Keeps && !m.runs(e) { // what runs is started anew by the change, which takes its time
+	if m.can.Keeps && m.runs(e) { // it is started anew by the change, which takes its time
+		return m.whenBegun(ctx, e)
+	}
+	if m.can.Keeps {
 		return m.whenTold(ctx, e)
 	}
 	m.mu.Lock()

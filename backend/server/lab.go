@@ -103,6 +103,12 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
+		if wanted.Now {
+			l.engine.Fresh(ctx, owner, wanted.Write || wanted.Workspace != "")
+		}
+		if l.engine.IsOther(owner, wanted.Workspace) {
+			return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)
+		}
 	} else if wanted.Write {
 		l.docker.came(owner, token)
 	}

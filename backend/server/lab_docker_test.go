@@ -226,22 +226,41 @@ func TestInLab_WhatOthersDoInTheLabIsSeen(t *testing.T) {
 		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, service+"/actions/"+action, map[string]any{}), http.StatusOK, nil)
 	}
 
+	t.Log("and at once by who asks after it: a script stops something there and starts it here")
+	time.Sleep(2 * time.Second) // who has listed them ten times a second, as we did, is told what is known for a moment
 	act("stop")
-	require.Contains(t, l.becomes(lab.Ada, "stopped").Reason, "ML Lab")
+	status, listed, text := l.list(lab.Ada, lab.Ada)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Equal(t, "stopped", listed[0].Status)
+	require.Contains(t, listed[0].Reason, "ML Lab")
 	act("start")
+	l.becomes(lab.Ada, "running")
+	act("stop")
+	status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	require.Equal(t, http.StatusNoContent, status, text)
 	l.becomes(lab.Ada, "running")
 
 	t.Log("a container that somebody removed by hand")
 	docker(t, "rm", "-f", made.ID)
 	l.becomes(lab.Ada, "stopped")
-	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
 	require.Equal(t, http.StatusNoContent, status, text)
 	l.becomes(lab.Ada, "running")
 
-	t.Log("a service that is no workspace is none of ours")
-	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, "/api/projects/"+lab.Ada.ID+"/services", contaxytest.Echo("Something else")), http.StatusOK, nil)
+	t.Log("a service that is no workspace is none of ours, and is told from one that is not there, as upstream does")
+	var other struct{ ID string }
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, "/api/projects/"+lab.Ada.ID+"/services", contaxytest.Echo("Something else")), http.StatusOK, &other)
+	for _, request := range []string{"GET ", "DELETE ", "PATCH ", "POST :start"} {
+		method, verb, _ := strings.Cut(request, " ")
+		status, text := l.ask(lab.Ada, method, l.workspaces(lab.Ada)+"/"+other.ID+verb, "{}")
+		require.Equal(t, http.StatusBadRequest, status, "%s: %s", request, text)
+		require.Contains(t, text, "The service with id "+other.ID+" is not a workspace!")
+	}
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services/"+other.ID, nil), http.StatusOK, nil)
 	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodDelete, service, nil), http.StatusNoContent, nil)
-	require.Eventually(t, func() bool { _, listed, _ := l.list(lab.Ada, lab.Ada); return len(listed) == 0 }, 30*time.Second, 200*time.Millisecond, "a service that was deleted there is gone")
+	status, listed, text = l.list(lab.Ada, lab.Ada)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Empty(t, listed, "a service that was deleted there is gone")
 }
 
 func TestInLab_ATokenThatWasRevokedWorksNoLongerThanIsSaid(t *testing.T) {

@@ -129,9 +129,15 @@ describe('home', () => {
     backend.workspaces = [
       workspace({ storage: full }),
       workspace({ id: 'b', display_name: 'b', status: 'stopped', reason_code: 'admin', reason: 'Stopped by the administrator eve: maintenance', actions: ['start'], storage: full }),
+      workspace({ id: 'd', display_name: 'd', status: 'terminating', desired: 'deleted', reason: 'Its files could not be deleted: the disk does not answer.', actions: [] }),
+      workspace({ id: 'e', display_name: 'e', status: 'terminating', desired: 'deleted', reason: 'Being deleted.', actions: [] }),
+      workspace({ id: 'c', display_name: 'c', status: 'stopped', reason: 'It was stopped in ML Lab.', actions: ['start'] }),
     ];
     await show();
-    expect(await screen.findByRole('listitem', { name: 'b' })).toHaveTextContent('Stopped by the administrator eve: maintenance');
+    expect(await screen.findByRole('listitem', { name: 'b' })).toHaveTextContent(/Stopped by the administrator eve: maintenance · \d/);
+    expect(row('c')).toHaveTextContent(/It was stopped in ML Lab · \d/);
+    expect(row('d')).toHaveTextContent('Its files could not be deleted: the disk does not answer.');
+    expect(row('e')).not.toHaveTextContent('Being deleted.');
     expect(row('thesis')).toHaveTextContent('4.5 of 5 GB');
     expect(within(row('b')).getByTitle(/^Its files, measured 3 min ago. The limit is watched/)).toBeInTheDocument();
   });

@@ -64,6 +64,9 @@ type owner struct {
 	lookedAt time.Time // when the lab was last asked; zero = never with success
 	known    bool      // the manager has been told of what there was when somebody came
 	looking  *look
+	others   map[workspace.ID]bool // services of theirs that are no workspaces
+	extra    int                   // looks that lists have had the lab asked for since
+	since    time.Time
 }
 
 // look is one look at an owner's services. Who wants one waits for the one that is under way.
@@ -209,6 +212,59 @@ func (e *Engine) isWatched(ctx context.Context, known bool) bool {
 	return watching
 }
 
+const (
+	// freshWithin bounds how long an answer waits for a look of its own: what is known without one is at most some looks old.
+	freshWithin = 3 * time.Second
+	// So many looks for who only lists an owner's workspaces, in so much time: who asks again and again is told what is known.
+	extraLooks = 3
+	extraEvery = 2 * time.Second
+)
+
+// Fresh brings what the manager knows of an owner up to now: others change workspaces in the lab, and who did that and then
+// asks here has to see it. must is for who changes something or names a workspace; without it the lab is not asked more than a
+// few times a second, as lists are asked for again and again. A look that began before says nothing of what was done since, so
+// it is followed by another. A lab that does not tell in time leaves what was known. Somebody must have come for the owner
+// (Visit).
+func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, must bool) {
+	ctx, cancel := context.WithTimeout(ctx, freshWithin)
+	defer cancel()
+	e.mu.Lock()
+	o := e.owners[who]
+	if now := time.Now(); now.Sub(o.since) > extraEvery {
+		o.extra, o.since = 0, now
+	}
+	under, needless := o.looking, !e.watching || (!must && o.extra >= extraLooks)
+	if !must {
+		o.extra++
+	}
+	e.mu.Unlock()
+	if needless {
+		return
+	}
+	if under != nil {
+		select {
+		case <-under.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+	err := e.lookAt(ctx, who)
+	if err == nil {
+		err = e.waitUntilTold(ctx)
+	}
+	if err != nil {
+		e.log.DebugContext(ctx, "the lab does not tell of somebody's workspaces now, so what was known is shown", "owner", who, "cause", workspace.MessageOf(err))
+	}
+}
+
+// IsOther reports whether the lab has told of a service of this id among an owner's that is no workspace.
+func (e *Engine) IsOther(who workspace.Owner, id workspace.ID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	o := e.owners[who]
+	return o != nil && o.others[id]
+}
+
 // tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
 // Who only looks on does not take the place of who may change things.
 func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
@@ -339,10 +395,12 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 
 // take compares what the lab tells of an owner's services with what is known. The caller holds the lock.
 func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) {
-	there := map[workspace.ID]bool{}
+	there, others := map[workspace.ID]bool{}, map[workspace.ID]bool{}
+	e.owners[who].others = others
 	for _, service := range services {
 		id := workspace.ID(service.ID)
 		if !isWorkspace(service) || !id.Valid() {
+			others[id] = true
 			continue
 		}
 		there[id] = true

@@ -2,6 +2,7 @@ package mllab
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -187,4 +188,154 @@ func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, New(Options{Lab: client, BaseURL: "/base"}).addressOf("/projects/x"), endpoint)
 	}
+}
+
+// A script that stops or deletes something in the lab, and then asks here.
+func TestFresh_TellsOfWhatWasDoneBeforeItWasAsked(t *testing.T) {
+	var status atomic.Value
+	status.Store("stopped")
+	looks, goOn := make(chan struct{}, 100), make(chan struct{})
+	var held atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		then := status.Load().(string)
+		if held.CompareAndSwap(true, false) {
+			looks <- struct{}{}
+			<-goOn
+		}
+		answers(t, w, strings.Replace(listOfOne, "stopped", then, 1))
+	})
+	engine.lookEvery = time.Hour
+	last := make(chan string, 10)
+	watch(t, engine, func(change workspace.Change) {
+		last <- map[bool]string{true: "stopped", false: "running"}[change.Kept.Stopped]
+	})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	require.Equal(t, "stopped", <-last)
+
+	t.Log("also while a look is under way that knows nothing of it")
+	held.Store(true)
+	go func() { _ = engine.lookAt(t.Context(), "ada0") }()
+	<-looks
+	status.Store("running")
+	done := make(chan struct{})
+	go func() { engine.Fresh(t.Context(), "ada0", false); close(done) }()
+	close(goOn)
+	<-done
+	require.Equal(t, "running", <-last)
+	require.Empty(t, last)
+}
+
+func TestFresh_WaitsForNoLabThatIsSilent(t *testing.T) {
+	var silent atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if silent.Load() {
+			<-r.Context().Done()
+			return
+		}
+		answers(t, w, listOfOne)
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	silent.Store(true)
+	began := time.Now()
+	engine.Fresh(t.Context(), "ada0", true)
+	require.Less(t, time.Since(began), 2*freshWithin)
+}
+
+func TestFresh_WhoListsAgainAndAgainIsToldWhatIsKnown(t *testing.T) {
+	var asked atomic.Int32
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { asked.Add(1); answers(t, w, listOfOne) })
+	engine.lookEvery = time.Hour
+	watch(t, engine, func(workspace.Change) {})
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	began, before := time.Now(), asked.Load()
+	for range 1_000 {
+		engine.Fresh(t.Context(), "ada0", false)
+	}
+	require.LessOrEqual(t, asked.Load()-before, extraLooks*int32(1+time.Since(began)/extraEvery))
+	before = asked.Load()
+	engine.Fresh(t.Context(), "ada0", true)
+	require.Equal(t, before+1, asked.Load(), "who changes something always knows what")
+}
+
+func TestIsOther_OfServicesThatAreNoWorkspaces(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		answers(t, w, strings.Replace(listOfOne, `"workspace"`, `"service"`, 1))
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.False(t, engine.IsOther("ada0", "lab-p-ada0-s-ws-thesis"))
+	require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+	require.True(t, engine.IsOther("ada0", "lab-p-ada0-s-ws-thesis"))
+	require.False(t, engine.IsOther("bob0", "lab-p-ada0-s-ws-thesis"))
+	require.False(t, engine.IsOther("ada0", ""))
+}
+
+// An image that the lab cannot start, said of a workspace that runs, leaves it stopped: what stands for its container is then
+// another one, or the manager would ask for it for ever.
+func TestMakeWay_WhatStandsForAContainerIsOfTheImageThatIsWanted(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, strings.Trim(listOfOne, "[]")) })
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", UID: "1", Attempt: 1, Image: "one:1"}
+	create := func() *workspace.Observed {
+		t.Helper()
+		observed, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepCreate, Deployment: d}, nil)
+		require.NoError(t, err)
+		return observed
+	}
+	first := create()
+	require.Equal(t, first, create(), "the same one, asked for again")
+	d.Image = "two:1"
+	require.Equal(t, "two:1", create().Image)
+	d.Fingerprint = "another"
+	require.Equal(t, "another", create().Fingerprint)
+}
+
+// All the lab says of an image that it cannot pull is that something went wrong.
+func TestStart_WhatTheLabDoesNotSayIsGuessed(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answers(t, w, strings.Trim(listOfOne, "[]"))
+			return
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		answers(t, w, `{"code": 500, "message": "Internal server error!"}`)
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Image: "no-such-image:1"}
+	for _, kind := range []workspace.StepKind{workspace.StepStart, workspace.StepStorage} {
+		_, err := engine.Execute(t.Context(), workspace.Step{Kind: kind, Deployment: d}, func(workspace.Progress) {})
+		require.Equal(t, workspace.CodeInternal, workspace.CodeOf(err))
+		require.Contains(t, workspace.MessageOf(err), "cannot pull the image no-such-image:1", kind)
+	}
+}
+
+// An update that the lab cannot start the container of is written down and leaves the service stopped. As a failed step it
+// would be tried again, and a look meanwhile would take the container for one that somebody has removed.
+func TestStorage_WhatTheLabHasWrittenDownAndCouldNotStartIsDone(t *testing.T) {
+	d := workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Image: "no-such-image:1", DisplayName: "thesis"}
+	var patched atomic.Bool
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		service := map[string]any{
+			"id": d.ID, "status": "running", "container_image": "one:1", "endpoints": []string{endpointOf(d)},
+			"metadata": metadataOf(d), "compute": computeOf(d), "idle_timeout": idleOf(d), "clear_volume_on_stop": d.ClearOnStop,
+		}
+		if patched.Load() {
+			service["status"], service["container_image"] = "stopped", d.Image
+		}
+		if r.Method == http.MethodPatch {
+			patched.Store(true)
+			w.WriteHeader(http.StatusInternalServerError)
+			service = map[string]any{"code": 500, "message": "Internal server error!"}
+		}
+		text, err := json.Marshal(service)
+		if err != nil {
+			t.Error(err)
+		}
+		answers(t, w, string(text))
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	observed, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepStorage, Deployment: d}, func(workspace.Progress) {})
+	require.NoError(t, err)
+	require.Nil(t, observed)
+	require.True(t, patched.Load())
 }

@@ -139,15 +139,20 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	if service.Status != contaxy.StatusStopped {
 		progress(workspace.Progress{Detail: "ML Lab starts it anew with what was changed; an image that it does not have yet takes minutes"})
 	}
-	err = e.as(d.Owner, func(token string) (err error) {
-		service, err = e.lab.Update(ctx, token, string(d.Owner), string(d.ID), updateOf(service, d, e.base))
+	update := updateOf(service, d, e.base)
+	failure := e.as(d.Owner, func(token string) error {
+		_, err := e.lab.Update(ctx, token, string(d.Owner), string(d.ID), update)
 		return err
 	})
-	if err != nil {
-		return err
+	if failure != nil && workspace.CodeOf(failure) != workspace.CodeInternal {
+		return failure
 	}
 	if service, err = e.fetch(ctx, d); err != nil { // an update answers before the container has a time of start
 		return err
+	}
+	// What the lab could not start, it has written down and stopped all the same: why is said by the start that follows.
+	if failure != nil && (differs(service, d) || service.Status != contaxy.StatusStopped) {
+		return whyNotStarted(d, failure)
 	}
 	e.took(d, service, service.Status != contaxy.StatusStopped)
 	return nil
@@ -193,7 +198,7 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 			ID: d.ID, Owner: d.Owner, UID: d.UID, Attempt: d.Attempt, Fingerprint: d.Fingerprint, Profile: d.Profile, DisplayName: d.DisplayName,
 			Handle: string(d.ID) + "#" + time.Now().Format(time.RFC3339Nano), State: workspace.ContainerCreated, Image: d.Image, Volume: d.Volume,
 		}
-		if was := h.created; was != nil && was.Attempt == d.Attempt && was.UID == d.UID {
+		if was := h.created; was != nil && was.Attempt == d.Attempt && was.UID == d.UID && was.Image == d.Image && was.Fingerprint == d.Fingerprint {
 			h.observed = was // the same one
 		}
 		h.created = h.observed
@@ -300,7 +305,7 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 		return workspace.Errorf(workspace.CodeWrongState, "ML Lab refuses to start it: %s", workspace.MessageOf(err))
 	}
 	if err != nil {
-		return err
+		return whyNotStarted(d, err)
 	}
 	service, err := e.fetch(ctx, d)
 	if err != nil {
@@ -308,6 +313,19 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 	}
 	e.took(d, service, true)
 	return nil
+}
+
+// whyNotStarted says what to make of a start that the lab answers with nothing but an error inside of it, as it does when an
+// image cannot be pulled, or asks for more than its machine has.
+func whyNotStarted(d workspace.Deployment, err error) error {
+	if workspace.CodeOf(err) != workspace.CodeInternal {
+		return err
+	}
+	return &workspace.Error{
+		Code: workspace.CodeInternal, Err: err,
+		Message: "ML Lab could not start it and does not say why. Most often it cannot pull the image " + d.Image + ".",
+		Hint:    "Try it with another image, or ask who runs the lab: its log says more.",
+	}
 }
 
 // keptLines is how much of the log outlives a container.

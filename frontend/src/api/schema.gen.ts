@@ -787,6 +787,7 @@ export interface components {
         Config: {
             always_clear_volume_on_stop: boolean;
             container_image_default: components["schemas"]["ImageOption"];
+            /** @description Images to choose from; empty = any may be named. */
             container_image_options: components["schemas"]["ImageOption"][];
             /** Format: double */
             cpus_default: number;

@@ -95,6 +95,11 @@ export function hasEnded(workspace: Pick<Workspace, 'status'>): boolean {
   return workspace.status === 'failed' || workspace.status === 'succeeded';
 }
 
+/** Why a deletion does not come to its end; "" where it goes on, of which its state says all there is. */
+export function whatKeepsIt(workspace: Pick<Workspace, 'status' | 'desired' | 'reason'>): string {
+  return workspace.status === 'terminating' && workspace.desired === 'deleted' && workspace.reason !== 'Being deleted.' ? workspace.reason : '';
+}
+
 export function holdsResources(workspace: Pick<Workspace, 'status'>): boolean {
   return workspace.status === 'running';
 }

@@ -12,7 +12,7 @@ import { useNow } from '../../components/useNow';
 import { diskOf, gpusText, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
 import { formatAgo, formatCpus, formatMB } from '../../model/format';
 import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
-import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
+import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf, whatKeepsIt } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
 import { ExtendLink } from '../actions/ExtendLink';
@@ -159,27 +159,24 @@ function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: bo
           <RunningLine workspace={workspace} readOnly={readOnly} />
         </>
       );
-    default:
+    case 'stopped':
       return (
         <>
           <StateMark look={look} />
           <div className="small dim">
-            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && sentence(workspace.reason)}
-            {workspace.status === 'stopped' && (
-              <>
-                {workspace.reason !== '' && ' '}
-                <Ago time={workspace.status_since} />
-              </>
-            )}
+            {workspace.reason !== '' && `${workspace.reason.replace(/\.$/, '')} · `}
+            <Ago time={workspace.status_since} />
           </div>
         </>
       );
+    default: // the banner says why nothing is known
+      return (
+        <>
+          <StateMark look={look} />
+          <div className="small dim">{whatKeepsIt(workspace)}</div>
+        </>
+      );
   }
-}
-
-/** A reason that ends with somebody's own words has no end of its own. */
-function sentence(reason: string): string {
-  return reason === '' || /[.!?]$/.test(reason) ? reason : `${reason}.`;
 }
 
 function RunningLine({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {
