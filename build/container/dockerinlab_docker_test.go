@@ -97,10 +97,12 @@ func (d *dockerInLab) create(user contaxytest.User, body map[string]any) (made w
 
 func (d *dockerInLab) becomes(user contaxytest.User, id, status string) (shown workspaceShown) {
 	d.t.Helper()
-	require.Eventually(d.t, func() bool {
-		contaxytest.Read(d.t, d.lab.Do(d.t, user.Token, http.MethodGet, d.workspaces(user)+"/"+id, nil), http.StatusOK, &shown)
-		return shown.Status == status
-	}, 2*time.Minute, 200*time.Millisecond, "never %s: %+v", status, &shown)
+	last := 0
+	require.Eventually(d.t, func() bool { // a lab that was made anew, or its front, may not be there for a moment
+		answer := d.lab.Do(d.t, user.Token, http.MethodGet, d.workspaces(user)+"/"+id, nil)
+		last = answer.StatusCode
+		return last == http.StatusOK && json.NewDecoder(answer.Body).Decode(&shown) == nil && shown.Status == status
+	}, 2*time.Minute, 200*time.Millisecond, "never %s: %d %+v", status, &last, &shown)
 	return shown
 }
 
