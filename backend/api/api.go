@@ -38,6 +38,7 @@ type Options struct {
 type Wanted struct {
 	Owner workspace.Owner // whose workspaces; "" = the caller's own
 	Write bool            // it may change something, or is only for who may
+	Makes bool            // it makes a workspace, which may be given what only its owner has
 }
 
 type service struct {
@@ -147,7 +148,7 @@ type callerKey struct{}
 func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: needsWrite(ctx.Operation())}
+		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: needsWrite(ctx.Operation()), Makes: ctx.Operation().Metadata[makesMark] == true}
 		if isOfUser(ctx.Operation()) {
 			wanted.Owner = workspace.Owner(ctx.Query("user"))
 		}
@@ -182,7 +183,14 @@ type OfUser struct {
 const (
 	ofUserMark   = "ofUser"
 	asWriterMark = "asWriter"
+	makesMark    = "makes"
 )
+
+// makes marks an operation that makes a workspace.
+func makes(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{makesMark: true}
+	return op
+}
 
 // ofUser marks an operation that takes OfUser.
 func ofUser(op huma.Operation) huma.Operation {

@@ -26,7 +26,7 @@ func TestWanted_SaysWhatAnOperationNeeds(t *testing.T) {
 		"GET /users/ada0/workspace":          {Owner: "ada0"},
 		"HEAD /users/ada0/workspace":         {Owner: "ada0"},
 		"GET /users/ada0/workspace/x":        {Owner: "ada0"},
-		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true},
+		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true, Makes: true},
 		"PATCH /users/ada0/workspace/x":      {Owner: "ada0", Write: true},
 		"DELETE /users/ada0/workspace/x":     {Owner: "ada0", Write: true},
 		"POST /users/ada0/workspace/x:start": {Owner: "ada0", Write: true},

@@ -44,7 +44,7 @@ func operation(id, method, path, summary, tag string, status int) huma.Operation
 
 func (s *service) registerWorkspaces(api huma.API) {
 	const tag = "Workspaces"
-	create := operation("create-workspace", http.MethodPost, workspacesPath, "Create a workspace", tag, http.StatusOK)
+	create := makes(operation("create-workspace", http.MethodPost, workspacesPath, "Create a workspace", tag, http.StatusOK))
 	create.Description = "Answers at once with status `pending`; follow `/events` or ask again until it is `running`."
 	huma.Register(api, create, func(ctx context.Context, in *struct {
 		OwnerPath

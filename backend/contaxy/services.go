@@ -3,9 +3,12 @@ package contaxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,7 +59,7 @@ type ServiceUpdate struct {
 	ClearVolumeOnStop bool               `json:"clear_volume_on_stop"`
 }
 
-// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read.
+// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Parameters.
 type Service struct {
 	ID                string            `json:"id"`
 	DisplayName       string            `json:"display_name"`
@@ -117,6 +120,32 @@ func (c *Client) Service(ctx context.Context, token, project, service string) (S
 	var one Service
 	err := c.call(ctx, token, http.MethodGet, servicePath(project, service), nil, nil, &one)
 	return one, err
+}
+
+// Parameters returns the environment of a service as it can be given to one that takes its place: without what the lab itself
+// adds, and with the lab's own names in braces where values repeat that. It holds tokens.
+func (c *Client) Parameters(ctx context.Context, token, project, service string) (map[string]string, error) {
+	var one struct {
+		Parameters map[string]string `json:"parameters"`
+	}
+	if err := c.call(ctx, token, http.MethodGet, servicePath(project, service), nil, nil, &one); err != nil {
+		return nil, err
+	}
+	again := map[string]string{}
+	names := slices.Sorted(maps.Keys(one.Parameters)) // of two of the lab's that are the same the first counts
+	for _, name := range names {
+		if strings.HasPrefix(name, labVariables) {
+			continue
+		}
+		again[name] = one.Parameters[name]
+		for _, added := range names {
+			if strings.HasPrefix(added, labVariables) && one.Parameters[added] != "" && one.Parameters[added] == one.Parameters[name] {
+				again[name] = "{env." + added + "}"
+				break
+			}
+		}
+	}
+	return again, nil
 }
 
 // Deploy makes a service, and starts it unless it shall be stopped. CodeConflict when there is one of its id.

@@ -94,6 +94,11 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 	if user, err = l.auth.Holder(ctx, token, servicesOf(owner, level)); err != nil {
 		return manager.Caller{}, err
 	}
+	if wanted.Makes {
+		if err := l.mayGiveTokenOf(ctx, owner, token); err != nil {
+			return manager.Caller{}, err
+		}
+	}
 	caller := manager.Caller{User: user, For: owner}
 	if wanted.Owner == "" {
 		_, err := l.auth.Holder(ctx, token, everything)
@@ -107,6 +112,21 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		l.docker.came(owner, token)
 	}
 	return caller, nil
+}
+
+// mayGiveTokenOf refuses who may not have the token for an owner's programs from the lab, which goes into what is made here:
+// somebody with whom the owner shares their project would have all that the owner may do, out of a workspace of their own
+// making. Whoever restarts or changes what is there gives it nothing that it has not already.
+func (l *lab) mayGiveTokenOf(ctx context.Context, owner workspace.Owner, token string) error {
+	_, err := l.auth.Holder(ctx, token, fmt.Sprintf("users/%s#%s", owner, contaxy.Write))
+	if workspace.CodeOf(err) == workspace.CodeForbidden {
+		return &workspace.Error{
+			Code: workspace.CodeForbidden, Err: err,
+			Message: "A workspace holds a token of its owner, with which its programs act for them in ML Lab, and you may not give that away. Nothing was created.",
+			Hint:    "Ask its owner to create it, or create it among your own workspaces.",
+		}
+	}
+	return err
 }
 
 // nameTimeout bounds how long an answer waits for what is only said beside it.

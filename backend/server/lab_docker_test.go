@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -324,6 +325,81 @@ func TestInLab_WhoAdministersItActsForAnybodyAndNobodyElseDoes(t *testing.T) {
 		var said api.Problem
 		require.NoError(t, json.Unmarshal([]byte(text), &said))
 		require.Equal(t, "Log in to ML Lab, then load this page again.", said.Hint)
+	}
+}
+
+// A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a
+// workspace is worth everything that its owner may do in the lab.
+func TestInLab_WhoSharesAProjectGetsNoTokenOfItsOwner(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	l.becomes(lab.Ada, "running") // so the token of ada's programs is known
+	member := "/api/projects/" + lab.Ada.ID + "/users/" + lab.Bob.ID
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPut, member+"?access_level=write", nil), http.StatusOK, nil)
+	t.Cleanup(func() { _ = lab.Do(t, lab.Ada.Token, http.MethodDelete, member, nil) })
+	seen := func(id, status string) {
+		t.Helper()
+		last := ""
+		require.Eventually(t, func() bool {
+			answered, listed, text := l.list(lab.Bob, lab.Ada)
+			last = text
+			at := slices.IndexFunc(listed, func(w api.Workspace) bool { return w.ID == id })
+			return answered == http.StatusOK && at >= 0 && listed[at].Status == status
+		}, 2*time.Minute, 100*time.Millisecond, "never %s: %s", status, &last)
+	}
+	seen(made.ID, "running")
+
+	t.Log("it takes its owner to create one: a token of theirs goes into it")
+	status, text := l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada), `{"display_name": "stolen"}`)
+	require.Equal(t, http.StatusForbidden, status, text)
+	require.Contains(t, text, "holds a token of its owner")
+	status, listed, text := l.list(lab.Bob, lab.Ada)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Len(t, listed, 1, "nothing is left of what was refused")
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(lab.Ada), `{"display_name": "given", "is_stopped": true}`)
+	require.Equal(t, http.StatusOK, status, "who administers the lab may: %s", text)
+
+	t.Log("who may change what is there restarts it, also where its owner was not here yet")
+	l.stop()
+	l = startInLab(t, lab, lab.URL+"/api")
+	require.Eventually(t, func() bool { status, _, _ := l.list(lab.Bob, lab.Ada); return status == http.StatusOK }, 20*time.Second, 100*time.Millisecond)
+	container := docker(t, "inspect", "-f", "{{.Id}}", made.ID)
+	status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":restart", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Eventually(t, func() bool {
+		now, err := exec.Command("docker", "inspect", "-f", "{{.Id}}", made.ID).Output()
+		return err == nil && strings.TrimSpace(string(now)) != container
+	}, time.Minute, 100*time.Millisecond)
+	seen(made.ID, "running")
+
+	t.Log("nor is the token put into what somebody else has made without it")
+	_, _, _ = l.list(lab.Ada, lab.Ada)
+	bait := map[string]any{
+		"container_image": workspaceImage, "display_name": "WS bait", "endpoints": []string{"8080b"}, "is_stopped": true, "clear_volume_on_stop": true,
+		"metadata":   map[string]string{"ctxy.workspaceExtension.deploymentType": "workspace"},
+		"parameters": map[string]string{"MINE": "kept", "WORKSPACE_BASE_URL": "{env.CONTAXY_SERVICE_URL}"},
+		"compute":    map[string]any{"volume_path": "/workspace"},
+	}
+	var laid struct {
+		ID         string
+		Parameters map[string]string
+	}
+	services := "/api/projects/" + lab.Ada.ID + "/services"
+	contaxytest.Read(t, lab.Do(t, lab.Bob.Token, http.MethodPost, services, bait), http.StatusOK, &laid)
+	seen(laid.ID, "stopped")
+	for range 2 {
+		status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+laid.ID+":start", "")
+		require.Equal(t, http.StatusNoContent, status, text)
+		seen(laid.ID, "running")
+		docker(t, "kill", laid.ID) // what has ended by itself has files still to be cleared
+		seen(laid.ID, "failed")
+		status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+laid.ID+":stop", "")
+		require.Equal(t, http.StatusNoContent, status, text)
+		seen(laid.ID, "stopped")
+		contaxytest.Read(t, lab.Do(t, lab.Bob.Token, http.MethodGet, services+"/"+laid.ID, nil), http.StatusOK, &laid)
+		require.NotContains(t, laid.Parameters, "LAB_API_TOKEN")
+		require.Equal(t, "kept", laid.Parameters["MINE"], "it is as who made it has made it")
 	}
 }
 

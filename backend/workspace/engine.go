@@ -292,6 +292,7 @@ type Deployment struct {
 	IdleTimeout   time.Duration // for an engine that stops what is unused; 0 = never
 	ClearOnStop   bool          // likewise
 	DeletesVolume bool          // the files go with what is ended, because the owner said so
+	Kept          bool          // an engine that keeps what should be has kept it already, and made nothing anew
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
 	MountPath     string // where the volume goes

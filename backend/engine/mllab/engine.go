@@ -38,8 +38,8 @@ type Engine struct {
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
 	flights  map[workspace.ID]*flight
-	rewrites map[workspace.ID]bool // services that were deleted to be written down again
-	news     []workspace.Change    // not yet told
+	rewrites map[workspace.ID]map[string]string // services that were deleted to be written down again, and their parameters
+	news     []workspace.Change                 // not yet told
 	watching bool
 	begun    chan struct{} // closed by the first watch
 	made     time.Time
@@ -81,6 +81,7 @@ type held struct {
 	created  *workspace.Observed // what stands for a container that is about to be started
 	log      []byte              // the last lines of a container that a stop has taken away
 	cleared  bool                // the lab has cleared its volume when it stopped it
+	disputed bool                // somebody else's project has one of its id; said once
 }
 
 // mark remembers for what a container was made, which the lab does not.
@@ -117,7 +118,7 @@ func New(options Options) *Engine {
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
 		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
-		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]bool{},
+		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
 		begun: make(chan struct{}), made: time.Now(),
 	}
@@ -353,6 +354,13 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 		if !known {
 			h = &held{owner: who}
 			e.services[id] = h
+		}
+		if h.owner != who { // what is done to it would be done to that of somebody else
+			if !h.disputed {
+				e.log.Warn("the lab tells of the same workspace in two projects", "id", id, "owner", h.owner, "ignored", who)
+			}
+			h.disputed = true
+			continue
 		}
 		e.note(id, h, service, !known, began)
 	}

@@ -128,6 +128,11 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress func(workspace.Progress)) error {
 	service, err := e.fetch(ctx, d)
 	switch {
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
+		return e.deploy(ctx, d)
+	case workspace.CodeOf(err) == workspace.CodeNotFound && d.Kept:
+		// Whoever may delete it need not be who may make one, with a token of its owner in it.
+		return workspace.Errorf(workspace.CodeNotFound, "It was deleted in ML Lab.")
 	case workspace.CodeOf(err) == workspace.CodeNotFound:
 		return e.deploy(ctx, d)
 	case err != nil:
@@ -153,14 +158,20 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	return nil
 }
 
+// deploy has the lab write a workspace down: with the token for the programs of its owner, or, if it was there before, with
+// the parameters that it had.
 func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
-	token, err := e.programToken(ctx, d.Owner)
-	if err != nil {
-		return err
+	input := inputOf(d, e.base)
+	if input.Parameters = e.parametersOfRewrite(d.ID); input.Parameters == nil {
+		token, err := e.programToken(ctx, d.Owner)
+		if err != nil {
+			return err
+		}
+		input.Parameters = parametersOf(d, token)
 	}
 	var service contaxy.Service
-	err = e.as(d.Owner, func(caller string) (err error) {
-		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), inputOf(d, token, e.base))
+	err := e.as(d.Owner, func(caller string) (err error) {
+		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
 		return err
 	})
 	if err != nil {
@@ -174,6 +185,9 @@ func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
 		return workspace.Errorf(workspace.CodeInternal, "ML Lab would call the workspace %q, which is not how this version of the workspace manager knows it.", service.ID)
 	}
 	e.took(d, service, false)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.rewrites, d.ID)
 	return nil
 }
 
@@ -317,7 +331,7 @@ const keptLines = 500
 func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	service, err := e.fetch(ctx, d)
 	switch {
-	case workspace.CodeOf(err) == workspace.CodeNotFound && e.isRewritten(d.ID):
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
 		return e.writeAgain(ctx, d, nil)
 	case workspace.CodeOf(err) == workspace.CodeNotFound, err == nil && service.Status == contaxy.StatusStopped:
 		e.ended(d, service, nil)
@@ -350,9 +364,9 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 // asked for that end who may want it. The lab keeps the files of what is deleted without them, so it is deleted, and written
 // down again.
 func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text []byte) error {
-	e.mu.Lock()
-	e.rewrites[d.ID] = true
-	e.mu.Unlock()
+	if err := e.rememberParameters(ctx, d); err != nil {
+		return err
+	}
 	err := e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
@@ -362,7 +376,25 @@ func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text [
 	return e.writeAgain(ctx, d, text)
 }
 
-func (e *Engine) isRewritten(id workspace.ID) bool {
+// rememberParameters reads what a service that is about to be deleted has to be given when it is written down again: it may
+// have been made by somebody else, with parameters of their own and without the token of its owner.
+func (e *Engine) rememberParameters(ctx context.Context, d workspace.Deployment) error {
+	var parameters map[string]string
+	err := e.as(d.Owner, func(token string) (err error) {
+		parameters, err = e.lab.Parameters(ctx, token, string(d.Owner), string(d.ID))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rewrites[d.ID] = parameters
+	return nil
+}
+
+// parametersOfRewrite is what rememberParameters has read of a service that is still to be written down; nil for others.
+func (e *Engine) parametersOfRewrite(id workspace.ID) map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.rewrites[id]
@@ -380,7 +412,6 @@ func (e *Engine) writeAgain(ctx context.Context, d workspace.Deployment, text []
 		return err
 	}
 	e.mu.Lock()
-	delete(e.rewrites, d.ID)
 	h := e.services[d.ID]
 	h.observed, h.created = before, nil
 	service := h.service
@@ -457,6 +488,9 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err != nil {
 		return err
 	}
+	if err := e.rememberParameters(ctx, d); err != nil {
+		return err
+	}
 	if service.Status == contaxy.StatusStopped {
 		err = e.fly(ctx, d, contaxy.ActionStart)
 		if workspace.CodeOf(err) == workspace.CodeInvalid { // somebody else was quicker, or Docker refuses it
@@ -477,15 +511,10 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
-	e.forget(d.ID)
-	return nil
-}
-
-func (e *Engine) forget(id workspace.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.services, id)
-	delete(e.rewrites, id)
+	delete(e.services, d.ID)
+	return nil
 }
 
 // release deletes the service.
@@ -496,6 +525,9 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
-	e.forget(d.ID)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, d.ID)
+	delete(e.rewrites, d.ID)
 	return nil
 }

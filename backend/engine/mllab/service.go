@@ -120,10 +120,11 @@ func argsOf(d workspace.Deployment, base string) []string {
 	return args
 }
 
-func inputOf(d workspace.Deployment, userToken, base string) contaxy.ServiceInput {
+// inputOf is a workspace as the lab is to write it down, but for its parameters.
+func inputOf(d workspace.Deployment, base string) contaxy.ServiceInput {
 	return contaxy.ServiceInput{
 		ContainerImage: d.Image, DisplayName: labNameOf(d), Endpoints: []string{endpointOf(d)}, Metadata: metadataOf(d),
-		Parameters: parametersOf(d, userToken), Compute: computeOf(d), Args: argsOf(d, base),
+		Compute: computeOf(d), Args: argsOf(d, base),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop, IsStopped: true,
 	}
 }
