@@ -39,6 +39,8 @@ type Wanted struct {
 	Owner workspace.Owner // whose workspaces; "" = the caller's own
 	Write bool            // it may change something, or is only for who may
 	Makes bool            // it makes a workspace, which may be given what only its owner has
+	// Workspace is the one that an administrator acts on, whosever it is; "" = it is about none.
+	Workspace workspace.ID
 }
 
 type service struct {
@@ -151,6 +153,9 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 		wanted := Wanted{Owner: workspace.Owner(ctx.Param("user_id")), Write: needsWrite(ctx.Operation()), Makes: ctx.Operation().Metadata[makesMark] == true}
 		if isOfUser(ctx.Operation()) {
 			wanted.Owner = workspace.Owner(ctx.Query("user"))
+		}
+		if wanted.Owner == "" {
+			wanted.Workspace = workspace.ID(ctx.Param("workspace_id"))
 		}
 		caller, err := s.Caller(r, wanted)
 		if err != nil {

@@ -33,7 +33,7 @@ func TestWanted_SaysWhatAnOperationNeeds(t *testing.T) {
 		"GET /users/ada0/workspace/x:logs":   {Owner: "ada0", Write: true}, // the lab's own rule (facts: 1.4)
 		"GET /events?user=ada0":              {Owner: "ada0"},
 		"GET /events":                        {},
-		"POST /admin/workspaces/x:stop":      {Write: true},
+		"POST /admin/workspaces/x:stop":      {Write: true, Workspace: "x"},
 	} {
 		asked = nil
 		method, target, _ := strings.Cut(request, " ")

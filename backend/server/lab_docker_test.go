@@ -28,8 +28,9 @@ import (
 // faultyFront stands between the server and a real lab, and misbehaves when it is told to.
 type faultyFront struct {
 	*httptest.Server
-	fault atomic.Pointer[http.HandlerFunc] // nil = what comes is passed on
-	asked atomic.Int32
+	fault  atomic.Pointer[http.HandlerFunc] // nil = what comes is passed on
+	passes http.Handler
+	asked  atomic.Int32
 }
 
 func newFaultyFront(t *testing.T, lab *contaxytest.Lab) *faultyFront {
@@ -38,14 +39,14 @@ func newFaultyFront(t *testing.T, lab *contaxytest.Lab) *faultyFront {
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	f := &faultyFront{}
+	f := &faultyFront{passes: proxy}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.asked.Add(1)
 		if fault := f.fault.Load(); fault != nil {
 			(*fault)(w, r)
 			return
 		}
-		proxy.ServeHTTP(w, r)
+		f.passes.ServeHTTP(w, r)
 	}))
 	t.Cleanup(f.Close)
 	return f
@@ -251,10 +252,7 @@ func TestInLab_ATokenThatWasRevokedWorksNoLongerThanIsSaid(t *testing.T) {
 	again := lab.Login(t, "ada", "password")
 	status, _, text := l.list(again, again)
 	require.Equal(t, http.StatusOK, status, text)
-	form := url.Values{"token": {again.Token}}
-	response, err := http.PostForm(lab.URL+"/api/auth/oauth/revoke", form)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, 300)
+	l.revoke(again.Token)
 	began := time.Now()
 	require.Eventually(t, func() bool { status, _, _ := l.list(again, again); return status == http.StatusUnauthorized }, 40*time.Second, 200*time.Millisecond)
 	t.Logf("it worked for %s", time.Since(began).Round(100*time.Millisecond))
@@ -326,6 +324,73 @@ func TestInLab_WhoAdministersItActsForAnybodyAndNobodyElseDoes(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(text), &said))
 		require.Equal(t, "Log in to ML Lab, then load this page again.", said.Hint)
 	}
+}
+
+func (l *inLab) revoke(token string) {
+	l.t.Helper()
+	response, err := http.PostForm(l.lab.URL+"/api/auth/oauth/revoke", url.Values{"token": {token}})
+	require.NoError(l.t, err)
+	require.Less(l.t, response.StatusCode, 300)
+}
+
+// Who has left, with everything by which they could be acted for, is no reason for a workspace to run on for ever.
+func TestInLab_AnAdministratorStopsAndChangesWhatNobodyElseCan(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	made := l.create(eve, `{"display_name": "thesis"}`)
+	l.becomes(eve, "running")
+	var programs string
+	contaxytest.Read(t, lab.Do(t, eve.Token, http.MethodGet, "/api/users/"+eve.ID+"/token?access_level=write", nil), http.StatusOK, &programs)
+	l.revoke(programs)
+	l.revoke(eve.Token)
+	lab.RestartBackend(t, contaxytest.Options{}) // it remembers tokens for five minutes
+	require.Eventually(t, func() bool { return strings.Contains(l.log.String(), "the lab no longer tells") }, 30*time.Second, 200*time.Millisecond)
+
+	began := time.Now()
+	status, text := l.ask(lab.Admin, http.MethodPatch, "/admin/workspaces/"+made.ID, `{"compute": {"memory": 1500}}`)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Eventually(t, func() bool {
+		memory, err := exec.Command("docker", "inspect", "-f", "{{.HostConfig.Memory}}", made.ID).Output()
+		return err == nil && strings.TrimSpace(string(memory)) == fmt.Sprint(1500<<20)
+	}, time.Minute, 100*time.Millisecond)
+	status, text = l.ask(lab.Admin, http.MethodPost, "/admin/workspaces/"+made.ID+":stop", `{"reason": "the room is needed"}`)
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Less(t, time.Since(began), time.Minute)
+	require.Error(t, exec.Command("docker", "inspect", made.ID).Run(), "it has no container any more")
+	status, text = l.ask(lab.Bob, http.MethodPost, "/admin/workspaces/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusForbidden, status, text)
+}
+
+// What a page follows is not told for longer than it may be seen.
+func TestInLab_AStreamEndsWithTheRightThatItBeganWith(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	right := "/api/auth/permissions?resource_name=users/" + eve.ID + "&permission=*%23admin"
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodPost, right, nil), http.StatusNoContent, nil)
+	status, text := l.ask(eve, http.MethodGet, "/users/me", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, `"admin":true`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.address+"/events", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+eve.Token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodDelete, right, nil), http.StatusNoContent, nil)
+	began, ended := time.Now(), make(chan struct{})
+	go func() { defer close(ended); _, _ = io.Copy(io.Discard, response.Body) }()
+	select {
+	case <-ended:
+		t.Logf("it went on for %s", time.Since(began).Round(100*time.Millisecond))
+	case <-time.After(32 * time.Second):
+		t.Fatal("it goes on")
+	}
+	status, text = l.ask(eve, http.MethodGet, "/users/me", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, `"admin":false`)
 }
 
 // A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a

@@ -1,6 +1,7 @@
 package mllab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -210,6 +211,16 @@ func (e *Engine) isWatched(ctx context.Context, known bool) bool {
 	return watching
 }
 
+// OwnerOf is whose a workspace is that is known here; "" for others.
+func (e *Engine) OwnerOf(id workspace.ID) workspace.Owner {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[id]; h != nil {
+		return h.owner
+	}
+	return ""
+}
+
 // tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
 // Who only looks on does not take the place of who may change things.
 func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
@@ -218,7 +229,7 @@ func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
 	o := e.owners[who]
 	switch {
 	case o == nil || !o.hasToken():
-		return "", workspace.Errorf(workspace.CodeUnavailable, "Nobody who may act for %s has been here yet. It goes on as soon as somebody is.", who)
+		return "", nobodyIsHere()
 	case o.own != "":
 		return o.own, nil
 	case o.writes != "":
@@ -250,18 +261,27 @@ func (e *Engine) refused(who workspace.Owner, token string, err error) {
 }
 
 // as calls the lab on behalf of an owner: with the token of their programs, and if the lab has revoked that, with the one
-// somebody came by.
+// somebody came by. CodeUnauthenticated when the lab takes none of them any more.
 func (e *Engine) as(who workspace.Owner, call func(token string) error) error {
+	var refused error
 	for {
 		token, err := e.tokenFor(who)
 		if err != nil {
-			return err
+			return cmp.Or(refused, err)
 		}
-		err = call(token)
-		if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
-			return err
+		refused = call(token)
+		if workspace.CodeOf(refused) != workspace.CodeUnauthenticated {
+			return refused
 		}
-		e.refused(who, token, err)
+		e.refused(who, token, refused)
+	}
+}
+
+// nobodyIsHere says that there is no token by which something could be done.
+func nobodyIsHere() *workspace.Error {
+	return &workspace.Error{
+		Code: workspace.CodeUnavailable, Message: "ML Lab takes none of the tokens by which somebody has been here for it.",
+		Hint: "Load this page again, and log in if you are asked to.",
 	}
 }
 

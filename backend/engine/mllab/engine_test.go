@@ -143,6 +143,17 @@ func TestDefine_WhatWasDeletedInTheLabIsNotMadeAgain(t *testing.T) {
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
 }
 
+func TestVisit_ATokenThatTheLabTakesNoMoreIsNoOutage(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		answers(t, w, `{"code": 401, "message": "Invalid API Token."}`)
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.Equal(t, workspace.CodeUnauthenticated, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "revoked", true)))
+	_, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepStop, Deployment: workspace.Deployment{ID: "x", Owner: "ada0"}}, func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err), "what goes on by itself waits for somebody")
+}
+
 func TestVisit_WhoOnlyLooksOnDoesNotActForOthers(t *testing.T) {
 	came := make(chan string, 1)
 	engine := engineBefore(t, func(_ http.ResponseWriter, r *http.Request) { came <- r.Header.Get("Authorization") })

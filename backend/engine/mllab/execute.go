@@ -22,6 +22,16 @@ import (
 // The lab does to the end what it was asked for, also when nobody waits for its answer any more; whoever asks again asks
 // first what is.
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
+	observed, err := e.carryOut(ctx, step, progress)
+	if workspace.CodeOf(err) == workspace.CodeUnauthenticated { // nobody waits for this who could log in
+		missing := nobodyIsHere()
+		missing.Err = err
+		return nil, missing
+	}
+	return observed, err
+}
+
+func (e *Engine) carryOut(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
