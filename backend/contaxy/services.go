@@ -59,6 +59,14 @@ type ServiceUpdate struct {
 	ClearVolumeOnStop bool               `json:"clear_volume_on_stop"`
 }
 
+// ServicePatch changes only what is not zero. It is merged into what is there; a running service is started anew.
+type ServicePatch struct {
+	ContainerImage    string             `json:"container_image,omitempty"`
+	Args              []string           `json:"args,omitempty"`
+	Metadata          map[string]*string `json:"metadata,omitempty"` // nil removes
+	ClearVolumeOnStop *bool              `json:"clear_volume_on_stop,omitempty"`
+}
+
 // Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Parameters.
 type Service struct {
 	ID                string            `json:"id"`
@@ -160,6 +168,11 @@ func (c *Client) Update(ctx context.Context, token, project, service string, upd
 	var updated Service
 	err := c.call(ctx, token, http.MethodPatch, servicePath(project, service), nil, update, &updated)
 	return updated, err
+}
+
+// Patch is Update for parts of a service.
+func (c *Client) Patch(ctx context.Context, token, project, service string, patch ServicePatch) error {
+	return c.call(ctx, token, http.MethodPatch, servicePath(project, service), nil, patch, nil)
 }
 
 // The actions on a service. Start wants a stopped one, the others one that is not: else CodeInvalid.

@@ -12,6 +12,9 @@ import (
 // remembers what such an engine does not keep; which workspaces there are, and what they should be, is the engine's word,
 // unless a step of ours is about to change it.
 
+// toldOtherwise is what an engine knows of a workspace that it keeps otherwise than it should be; see entry.told.
+const toldOtherwise = "otherwise"
+
 // surelyBooted is how long after its start a workspace of which nothing else is known is taken to have answered. Asking it
 // would count as use of it.
 const surelyBooted = time.Minute
@@ -85,6 +88,14 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	}
 	if kept.Stopped { // why, only who saw it happen can tell
 		record.Desired = workspace.DesiredStopped
+	}
+	switch kept.Removal { // nobody else would end what was begun
+	case workspace.RemovalOfAll:
+		record.Desired, record.DeleteVolume = workspace.DesiredDeleted, true
+		m.Log.Info("a deletion goes on that was begun before", "id", kept.ID)
+	case workspace.RemovalOfFiles:
+		record.Desired, record.DeleteVolume, record.Launched = workspace.DesiredStopped, true, 0
+		m.Log.Info("the clearing of files goes on that was begun before", "id", kept.ID)
 	}
 	e := &entry{record: record}
 	e.told, e.toldSpec = keeping(Deploy(record, m.around(e, record.Spec))), record.Spec

@@ -134,6 +134,19 @@ func (l *inLab) ask(user contaxytest.User, method, path, body string) (status in
 	return response.StatusCode, string(read)
 }
 
+// begin asks for something that may take longer than the test, and waits for nothing.
+func (l *inLab) begin(user contaxytest.User, method, path string) {
+	l.t.Helper()
+	request, err := http.NewRequestWithContext(l.t.Context(), method, l.address+path, nil)
+	require.NoError(l.t, err)
+	request.Header.Set("Authorization", "Bearer "+user.Token)
+	go func() {
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+}
+
 func (l *inLab) workspaces(user contaxytest.User) string { return "/users/" + user.ID + "/workspace" }
 
 func (l *inLab) list(as, of contaxytest.User) (status int, listed []api.Workspace, text string) {
@@ -391,6 +404,96 @@ func TestInLab_AStreamEndsWithTheRightThatItBeganWith(t *testing.T) {
 	status, text = l.ask(eve, http.MethodGet, "/users/me", "")
 	require.Equal(t, http.StatusOK, status, text)
 	require.Contains(t, text, `"admin":false`)
+}
+
+// The lab deletes files only together with a container, and cannot make one of an image that is gone.
+func TestInLab_FilesAreDeletedAlsoWhenTheImageIsGone(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	const own = "lab-test-about-to-go:1"
+	docker(t, "tag", workspaceImage, own)
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", own).Run() })
+	made := l.create(lab.Ada, `{"display_name": "thesis", "container_image": "`+own+`"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	docker(t, "rmi", own)
+	const path = "?delete_volumes=true"
+	l.begin(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+path)
+
+	t.Log("it says what it waits for, and can be taken back")
+	var stuck api.Workspace
+	waits := func() bool {
+		_, listed, _ := l.list(lab.Ada, lab.Ada)
+		for _, one := range listed {
+			if stuck = one; one.ID == made.ID && slices.Contains(one.Actions, "keep") {
+				return true
+			}
+		}
+		return false
+	}
+	require.Eventually(t, waits, time.Minute, 100*time.Millisecond)
+	require.Contains(t, stuck.Reason, "The image "+own+" may be gone.")
+	require.Eventually(t, func() bool {
+		status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":keep", "")
+		return status == http.StatusNoContent
+	}, time.Minute, 100*time.Millisecond, "%s", &text)
+	require.Equal(t, own, l.becomes(lab.Ada, "stopped").ImageName)
+	require.Eventually(t, func() bool {
+		var kept struct {
+			Image    string `json:"container_image"`
+			Metadata map[string]string
+		}
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services/"+made.ID, nil), http.StatusOK, &kept)
+		return kept.Image == own && kept.Metadata["ctxy.workspaceExtension.removal"] == ""
+	}, 20*time.Second, 100*time.Millisecond, "the lab keeps it as it was")
+	docker(t, "volume", "inspect", volume)
+
+	t.Log("an image that is there serves")
+	l.create(lab.Ada, `{"display_name": "another"}`)
+	require.Eventually(t, func() bool {
+		_, listed, _ := l.list(lab.Ada, lab.Ada)
+		return slices.ContainsFunc(listed, func(w api.Workspace) bool { return w.DisplayName == "another" && w.Status == "running" })
+	}, time.Minute, 100*time.Millisecond)
+	status, text = l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+path, "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
+}
+
+// A deletion with files takes a container for a moment. This program may end in that moment.
+func TestInLab_ADeletionGoesOnAfterARestart(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	front := newFaultyFront(t, lab)
+	l := startInLab(t, lab, front.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	deletes := make(chan struct{}, 100)
+	front.misbehaves(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodDelete {
+			front.passes.ServeHTTP(w, r)
+			return
+		}
+		deletes <- struct{}{} // it is not heard any more
+		panic(http.ErrAbortHandler)
+	})
+	l.begin(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+"?delete_volumes=true")
+	<-deletes
+	l.stop()
+	docker(t, "container", "inspect", made.ID)
+	front.isWell()
+	l = startInLab(t, lab, front.URL+"/api")
+	require.Eventually(t, func() bool {
+		status, listed, _ := l.list(lab.Ada, lab.Ada)
+		for _, one := range listed {
+			require.Equal(t, "terminating", one.Status)
+		}
+		return status == http.StatusOK && len(listed) == 0
+	}, time.Minute, 100*time.Millisecond)
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
 }
 
 // A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a

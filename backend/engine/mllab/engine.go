@@ -435,7 +435,7 @@ func (h *held) observe(id workspace.ID) *workspace.Observed {
 		return nil
 	}
 	observed := &workspace.Observed{
-		ID: id, Owner: h.owner, Image: service.ContainerImage, Volume: volumeOf(h.owner, id), Profile: service.Metadata[metaProfile],
+		ID: id, Owner: h.owner, Image: keptOf(h.owner, service).Spec.Image, Volume: volumeOf(h.owner, id), Profile: service.Metadata[metaProfile],
 		DisplayName: keptOf(h.owner, service).Spec.DisplayName, Handle: service.InternalID, StartedAt: service.StartedAt.Time, FinishedAt: service.StoppedAt.Time,
 	}
 	if observed.Handle == "" {

@@ -172,13 +172,14 @@ func TestRemoveStorage_SaysThatFilesAreLeft(t *testing.T) {
 		case http.MethodPost:
 			w.WriteHeader(http.StatusBadRequest)
 			answers(t, w, `{"code": 400, "message": "Could not deploy service.", "explanation": "no such device"}`)
+		case http.MethodPatch: // which writes down what is about to be done
 		default:
 			t.Errorf("%s must not be asked for", r.Method)
 		}
 	})
 	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
-	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0"})
+	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Deleted: true})
 	require.ErrorContains(t, err, "no such device")
 }
 

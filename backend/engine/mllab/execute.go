@@ -1,8 +1,11 @@
 package mllab
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"lab-workspace-manager/backend/contaxy"
@@ -16,7 +19,8 @@ import (
 //	create          a container of an earlier attempt makes way for the next one
 //	start, answers  as everywhere
 //	stop, remove    the lab stops and removes at once; the log is read before
-//	remove-storage  the volume is gone; for that the lab needs a container, so a stopped workspace is started once more
+//	remove-storage  the volume is gone; for that the lab needs a container, so a stopped workspace is started once more, of
+//	                another image if need be
 //	release         the service is deleted
 //
 // The lab does to the end what it was asked for, also when nobody waits for its answer any more; whoever asks again asks
@@ -478,8 +482,8 @@ func (e *Engine) remove(ctx context.Context, d workspace.Deployment) error {
 }
 
 // removeStorage has the volume gone. The lab deletes a volume only together with a container that has it mounted, so a
-// workspace without one gets it once more, and with it all the lab keeps of it; where that shall stay, it is written down
-// again.
+// workspace without one gets it once more. What that is for is written down in the lab before: after a restart of this program
+// it goes on.
 func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) error {
 	e.mu.Lock()
 	h := e.services[d.ID]
@@ -498,22 +502,13 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err != nil {
 		return err
 	}
-	if err := e.rememberParameters(ctx, d); err != nil {
-		return err
-	}
 	if service.Status == contaxy.StatusStopped {
-		err = e.fly(ctx, d, contaxy.ActionStart)
-		if workspace.CodeOf(err) == workspace.CodeInvalid { // somebody else was quicker, or Docker refuses it
-			if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
-				err = nil
-			}
+		if err := e.haveContainer(ctx, d, service); err != nil {
+			return err
 		}
-		if err != nil {
-			return &workspace.Error{
-				Code: workspace.CodeOf(err), Err: err,
-				Message: "Its files could not be deleted: ML Lab deletes a volume only together with a container, and cannot start one. " + workspace.MessageOf(err),
-			}
-		}
+	}
+	if !d.Deleted { // the lab clears, with its own stop, and keeps the rest
+		return e.clearByStop(ctx, d)
 	}
 	err = e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), true)
@@ -525,6 +520,125 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	defer e.mu.Unlock()
 	delete(e.services, d.ID)
 	return nil
+}
+
+// clearByStop ends a container with its files. What was changed for that in the lab is changed back when it is told next what
+// the workspace should be.
+func (e *Engine) clearByStop(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	if !service.ClearVolumeOnStop {
+		clears := true
+		if err := e.patch(ctx, d, contaxy.ServicePatch{ClearVolumeOnStop: &clears}); err != nil {
+			return err
+		}
+	}
+	err = e.as(d.Owner, func(token string) error {
+		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
+	})
+	if err != nil {
+		return err
+	}
+	service, err = e.fetch(ctx, d)
+	if err == nil {
+		e.took(d, service, false)
+	}
+	return err
+}
+
+func (e *Engine) patch(ctx context.Context, d workspace.Deployment, patch contaxy.ServicePatch) error {
+	return e.as(d.Owner, func(token string) error {
+		return e.lab.Patch(ctx, token, string(d.Owner), string(d.ID), patch)
+	})
+}
+
+// haveContainer makes a container of a stopped workspace, only to be removed with the volume: of the image of the workspace,
+// and where the lab cannot start that, because it is gone, of another one that surely is there.
+func (e *Engine) haveContainer(ctx context.Context, d workspace.Deployment, service contaxy.Service) error {
+	removal, clears := string(workspace.RemovalOfAll), true
+	first := contaxy.ServicePatch{Metadata: map[string]*string{metaRemoval: &removal}}
+	if !d.Deleted {
+		removal, first.ClearVolumeOnStop = string(workspace.RemovalOfFiles), &clears
+	}
+	if err := e.patch(ctx, d, first); err != nil {
+		return err
+	}
+	failed := e.startOnce(ctx, d)
+	if !isNoStart(failed) {
+		return failed
+	}
+	own := cmp.Or(service.Metadata[metaImage], service.ContainerImage)
+	for _, image := range e.imagesThere(ctx, d.Owner) {
+		if image == service.ContainerImage {
+			continue
+		}
+		err := e.patch(ctx, d, contaxy.ServicePatch{ContainerImage: image, Args: helpersArgs, Metadata: map[string]*string{metaImage: &own}})
+		if err == nil {
+			err = e.startOnce(ctx, d)
+		}
+		if !isNoStart(err) {
+			return err
+		}
+	}
+	why := "ML Lab starts none: " + workspace.MessageOf(failed)
+	if workspace.CodeOf(failed) == workspace.CodeInternal { // it does not say more to anybody
+		why = fmt.Sprintf("ML Lab cannot start one. The image %s may be gone.", own)
+	}
+	return &workspace.Error{
+		Code: workspace.CodeOf(failed), Err: failed,
+		Message: "Its files are not deleted yet. That takes a container of it, and " + why,
+		Hint:    "It is tried again by and by, with the images of workspaces that run, too. It can also be deleted without its files, or kept.",
+	}
+}
+
+// helpersArgs have an image end soon that is started in place of another, if it takes arguments as ours does. Others are ended
+// with their volume.
+var helpersArgs = []string{"--version"}
+
+// isNoStart reports whether the lab has tried to start something and could not.
+func isNoStart(err error) bool {
+	code := workspace.CodeOf(err)
+	return code == workspace.CodeInternal || code == workspace.CodeInvalid
+}
+
+// startOnce has the lab make a container. One that was made and does not run will do.
+func (e *Engine) startOnce(ctx context.Context, d workspace.Deployment) error {
+	err := e.fly(ctx, d, contaxy.ActionStart)
+	if isNoStart(err) {
+		if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
+			return nil
+		}
+	}
+	return err
+}
+
+// imagesThere are images that the lab's machine surely has, since containers of them run: those of the owner's other
+// workspaces, and of the lab's extensions, as this program usually is.
+func (e *Engine) imagesThere(ctx context.Context, who workspace.Owner) (images []string) {
+	e.mu.Lock()
+	for _, h := range e.services {
+		if h.owner == who && h.service.Status == contaxy.StatusRunning {
+			images = append(images, h.service.ContainerImage)
+		}
+	}
+	e.mu.Unlock()
+	var extensions []contaxy.Extension
+	err := e.as(who, func(token string) (err error) {
+		extensions, err = e.lab.Extensions(ctx, token, contaxy.GlobalProject)
+		return err
+	})
+	if err != nil {
+		e.log.Warn("the lab does not tell of its extensions, whose images may serve", "error", err)
+	}
+	for _, extension := range extensions {
+		if extension.Status == contaxy.StatusRunning {
+			images = append(images, extension.ContainerImage)
+		}
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
 }
 
 // release deletes the service.

@@ -1,6 +1,7 @@
 package mllab
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,6 +18,8 @@ const (
 	metaKind    = "ctxy.workspaceExtension.deploymentType"
 	metaName    = "ctxy.workspaceExtension.displayName"
 	metaProfile = "ctxy.workspaceExtension.profile"
+	metaRemoval = "ctxy.workspaceExtension.removal" // what is being removed of it, of which there is a container only for that
+	metaImage   = "ctxy.workspaceExtension.image"   // its own image, while that container is of another
 
 	kindWorkspace = "workspace"
 	namePrefix    = "WS "
@@ -142,8 +145,8 @@ func differs(service contaxy.Service, d workspace.Deployment) bool {
 // ours picks from the metadata, into which the lab mixes its own labels, what we write there.
 func ours(metadata map[string]string) map[string]string {
 	picked := map[string]string{}
-	for _, key := range []string{metaKind, metaName, metaProfile} {
-		if value, there := metadata[key]; there {
+	for _, key := range []string{metaKind, metaName, metaProfile, metaRemoval, metaImage} {
+		if value := metadata[key]; value != "" {
 			picked[key] = value
 		}
 	}
@@ -180,9 +183,9 @@ func updateOf(service contaxy.Service, d workspace.Deployment, base string) cont
 func keptOf(owner workspace.Owner, service contaxy.Service) workspace.Kept {
 	kept := workspace.Kept{
 		ID: workspace.ID(service.ID), Owner: owner, CreatedAt: service.CreatedAt.Time, Stopped: service.Status == contaxy.StatusStopped,
-		Volume: volumeOf(owner, workspace.ID(service.ID)),
+		Volume: volumeOf(owner, workspace.ID(service.ID)), Removal: workspace.Removal(service.Metadata[metaRemoval]),
 		Spec: workspace.Spec{
-			DisplayName: strings.TrimPrefix(service.DisplayName, namePrefix), Image: service.ContainerImage, Profile: service.Metadata[metaProfile],
+			DisplayName: strings.TrimPrefix(service.DisplayName, namePrefix), Image: cmp.Or(service.Metadata[metaImage], service.ContainerImage), Profile: service.Metadata[metaProfile],
 			Compute: workspace.Compute{CPUs: valueOf(service.Compute.MaxCPUs), MemoryMB: valueOf(service.Compute.MaxMemory)},
 			Storage: workspace.Storage{VolumeMB: valueOf(service.Compute.MaxVolumeSize), ContainerMB: valueOf(service.Compute.MaxContainerSize)},
 			// The lab counts in seconds, as a decimal number.

@@ -4,7 +4,7 @@ import type { components } from './schema.gen';
 
 type Schemas = components['schemas'];
 
-export type Action = 'open' | 'start' | 'stop' | 'restart' | 'update' | 'delete' | 'cancel';
+export type Action = 'open' | 'start' | 'stop' | 'restart' | 'update' | 'delete' | 'keep' | 'cancel';
 export type Status = Schemas['Workspace']['status'];
 
 export interface Workspace extends Omit<Schemas['Workspace'], 'actions' | 'idle' | 'idle_timeout' | 'progress'> {

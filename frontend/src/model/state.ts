@@ -31,6 +31,11 @@ export function lookOf(workspace: Pick<Workspace, 'status' | 'phase' | 'desired'
   }
 }
 
+/** Whether why it is so is worth room: that it ends because it should goes without saying. */
+export function saysWhy(workspace: Pick<Workspace, 'status' | 'reason' | 'reason_code'>): boolean {
+  return workspace.reason !== '' && (workspace.status !== 'terminating' || workspace.reason_code === 'tried_again');
+}
+
 /** The one thing to do next. */
 export type NextStep =
   | { do: 'open' | 'cancel' | 'start'; label: string }

@@ -12,7 +12,7 @@ import { useNow } from '../../components/useNow';
 import { diskOf, gpusText, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
 import { formatAgo, formatCpus, formatMB } from '../../model/format';
 import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
-import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf } from '../../model/state';
+import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf, saysWhy } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
 import { ExtendLink } from '../actions/ExtendLink';
@@ -164,7 +164,7 @@ function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: bo
         <>
           <StateMark look={look} />
           <div className="small dim">
-            {workspace.status !== 'unknown' && workspace.status !== 'terminating' && sentence(workspace.reason)}
+            {workspace.status !== 'unknown' && saysWhy(workspace) && sentence(workspace.reason)}
             {workspace.status === 'stopped' && (
               <>
                 {workspace.reason !== '' && ' '}
