@@ -88,6 +88,9 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	}
 	if kept.Stopped { // why, only who saw it happen can tell
 		record.Desired = workspace.DesiredStopped
+		if kept.Code == workspace.ReasonRemoved { // this one can be seen at any time
+			record.Notice, record.NoticeCode = kept.Reason, kept.Code
+		}
 	}
 	switch kept.Removal { // nobody else would end what was begun
 	case workspace.RemovalOfAll:

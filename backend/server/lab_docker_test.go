@@ -496,6 +496,57 @@ func TestInLab_ADeletionGoesOnAfterARestart(t *testing.T) {
 	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
 }
 
+// The lab lists by the names of containers, and takes one that has another name for one more workspace.
+func TestInLab_WhoseContainerWasRenamedIsNotLostNorThereTwice(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	container := docker(t, "inspect", "-f", "{{.Id}}", made.ID)
+	other := made.ID + "-old"
+	listedInLab := func() (ids []string) {
+		var services []struct{ ID string }
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services", nil), http.StatusOK, &services)
+		for _, service := range services {
+			ids = append(ids, service.ID)
+		}
+		return ids
+	}
+	rename := func() {
+		t.Helper()
+		docker(t, "rename", made.ID, other)
+		stopped := l.becomes(lab.Ada, "stopped") // the only one that is listed
+		require.Equal(t, made.ID, stopped.ID)
+		require.Contains(t, stopped.Reason, "`docker rename "+other+" "+made.ID+"` brings it back")
+	}
+
+	rename()
+	require.Contains(t, l.log.String(), "was renamed, so that the lab does not find it")
+	docker(t, "rename", other, made.ID)
+	require.Equal(t, made.ID, l.becomes(lab.Ada, "running").ID)
+	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID), "what runs in it goes on")
+	require.Eventually(t, func() bool { return slices.Equal(listedInLab(), []string{made.ID}) }, 20*time.Second, 200*time.Millisecond, "nothing is left of the other name")
+
+	t.Log("a start makes a new one in its place, also when this program has just begun")
+	rename()
+	l.stop()
+	l = startInLab(t, lab, lab.URL+"/api")
+	require.Contains(t, l.becomes(lab.Ada, "stopped").Reason, "runs on under another name")
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	l.becomes(lab.Ada, "running")
+	require.NotEqual(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID))
+	require.Error(t, exec.Command("docker", "container", "inspect", other).Run())
+	require.Eventually(t, func() bool { return slices.Equal(listedInLab(), []string{made.ID}) }, 20*time.Second, 200*time.Millisecond)
+
+	t.Log("and it can be deleted with all that is of it")
+	rename()
+	status, text = l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+"?delete_volumes=true", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "container", "inspect", other).Run())
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+}
+
 // A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a
 // workspace is worth everything that its owner may do in the lab.
 func TestInLab_WhoSharesAProjectGetsNoTokenOfItsOwner(t *testing.T) {

@@ -82,6 +82,7 @@ type held struct {
 	created  *workspace.Observed // what stands for a container that is about to be started
 	log      []byte              // the last lines of a container that a stop has taken away
 	cleared  bool                // the lab has cleared its volume when it stopped it
+	renamed  string              // what its container is called now, by which the lab's pages do not find it; "" = as it should be
 	disputed bool                // somebody else's project has one of its id; said once
 }
 
@@ -347,22 +348,39 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 		err = workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer in time at %s.", e.lab.Endpoint())
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	o := e.owners[who]
 	if err != nil {
+		defer e.mu.Unlock()
 		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
 		return err
 	}
 	o.lookedAt = began
-	e.take(who, services, began)
+	leftovers := e.take(who, services, began)
+	e.mu.Unlock()
+	for _, name := range leftovers {
+		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
+		e.log.Info("the lab still listed a workspace by a name that its container has no more", "name", name, "owner", who, "forgotten", err == nil)
+	}
 	return nil
 }
 
-// take compares what the lab tells of an owner's services with what is known. The caller holds the lock.
-func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) {
+// take compares what the lab tells of an owner's services with what is known. It returns those that only stand for a name that
+// a container had. The caller holds the lock.
+func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) (leftovers []string) {
 	there := map[workspace.ID]bool{}
+	all := make(map[string]contaxy.Service, len(services))
+	for _, service := range services {
+		all[service.ID] = service
+	}
+	renamed := otherNames(all)
 	for _, service := range services {
 		id := workspace.ID(service.ID)
+		if isWorkspace(service) && isOtherName(service, all) {
+			if service.Status == contaxy.StatusStopped {
+				leftovers = append(leftovers, service.ID)
+			}
+			continue
+		}
 		if !isWorkspace(service) || !id.Valid() {
 			continue
 		}
@@ -382,6 +400,12 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 			h.disputed = true
 			continue
 		}
+		if name := renamed[service.ID]; name != h.renamed {
+			if name != "" {
+				e.log.Warn("the container of a workspace was renamed, so that the lab does not find it", "id", id, "name", name)
+			}
+			h.renamed, known = name, false
+		}
 		e.note(id, h, service, !known, began)
 	}
 	for id, h := range e.services {
@@ -390,6 +414,7 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 			e.tell(workspace.Change{Kind: workspace.ChangeDropped, ID: id, At: began})
 		}
 	}
+	return leftovers
 }
 
 // isNewer reports whether a look that began then says more of a service than our own steps. The caller holds the lock.
@@ -421,6 +446,11 @@ func (e *Engine) keptOf(h *held) workspace.Kept {
 			kept.Code = workspace.ReasonIdle
 			kept.Reason = fmt.Sprintf("ML Lab has stopped it: nobody had used it for %s, its idle timeout.", timeout.Round(time.Second))
 		}
+	}
+	if kept.Stopped && h.renamed != "" {
+		kept.Code = workspace.ReasonRemoved
+		kept.Reason = fmt.Sprintf("Its container runs on under another name, %s, which somebody has given it with Docker: ML Lab does not find it there. "+
+			"`docker rename %s %s` brings it back; a start replaces it by a new one.", h.renamed, h.renamed, kept.ID)
 	}
 	if kept.Stopped && kept.Reason == "" {
 		kept.Reason = "It was stopped in ML Lab."

@@ -232,3 +232,23 @@ func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {
 		require.Equal(t, want, New(Options{Lab: client, BaseURL: "/base"}).addressOf("/projects/x"), endpoint)
 	}
 }
+
+func TestOtherNames_AreOfContainersThatWereRenamed(t *testing.T) {
+	visited := contaxy.Time{Time: time.Unix(1, 0)}
+	all := map[string]contaxy.Service{}
+	for _, service := range []contaxy.Service{
+		{ID: "a", Status: contaxy.StatusStopped, Metadata: map[string]string{metaID: "a"}},
+		{ID: "a-old", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "a"}},
+		{ID: "b", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-old", Status: contaxy.StatusStopped, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-copy", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-own", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}, LastAccess: visited},
+		{ID: "alone", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "gone"}},
+	} {
+		all[service.ID] = service
+	}
+	require.Equal(t, map[string]string{"a": "a-old"}, otherNames(all))
+	for id, other := range map[string]bool{"a": false, "a-old": true, "b": false, "b-old": true, "b-copy": true, "b-own": false, "alone": false} {
+		require.Equal(t, other, isOtherName(all[id], all), id)
+	}
+}

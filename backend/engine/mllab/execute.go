@@ -152,7 +152,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	case err != nil:
 		return err
 	case !differs(service, d):
-		e.took(d, service, false)
+		e.took(d, e.asListed(service), false)
 		return nil
 	}
 	if service.Status != contaxy.StatusStopped {
@@ -212,6 +212,7 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 	if err != nil {
 		return err
 	}
+	service = e.asListed(service)
 	if service.Status == contaxy.StatusStopped {
 		e.took(d, service, false)
 		e.mu.Lock()
@@ -232,6 +233,17 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 		return nil
 	}
 	return e.act(ctx, d, contaxy.ActionRestart)
+}
+
+// asListed is a service as the lab lists it. Asked for this one, the lab finds also a container that has another name, and says
+// that it runs; but nobody reaches it.
+func (e *Engine) asListed(service contaxy.Service) contaxy.Service {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[workspace.ID(service.ID)]; h != nil && h.renamed != "" {
+		service.Status, service.InternalID = contaxy.StatusStopped, ""
+	}
+	return service
 }
 
 // isOf reports whether the container of a service was made for a deployment.
@@ -255,7 +267,7 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) error {
 	switch state, _ := stateOf(service.Status); {
 	case service.Status == contaxy.StatusStopped:
 		return e.act(ctx, d, contaxy.ActionStart)
-	case state == workspace.ContainerExited:
+	case state == workspace.ContainerExited, e.asListed(service).Status == contaxy.StatusStopped:
 		return e.act(ctx, d, contaxy.ActionRestart)
 	}
 	e.took(d, service, true) // one of an earlier attempt has made way, so this is the one that an earlier try has started
@@ -334,6 +346,11 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	if h := e.services[d.ID]; h != nil {
+		h.renamed = "" // this one was made by the lab just now
+	}
+	e.mu.Unlock()
 	e.took(d, service, true)
 	return nil
 }

@@ -25,6 +25,29 @@ const (
 	namePrefix    = "WS "
 )
 
+// metaID is where the lab itself writes the id of a service, which its container keeps as a label whatever it is called.
+const metaID = "ctxy.deploymentId"
+
+// isOtherName reports whether a service is one that the lab knows already, by another name: somebody has renamed its container
+// (or made a copy of it), and the lab, which lists by names, has written that down as one more. There it stays when the
+// container has its name back. One that was started or visited by that name has become a service of its own.
+func isOtherName(service contaxy.Service, all map[string]contaxy.Service) bool {
+	made := service.Metadata[metaID]
+	_, known := all[made]
+	return known && made != service.ID && service.LastAccess.IsZero()
+}
+
+// otherNames are the names that containers of services have in place of their own, by the ids of these.
+func otherNames(all map[string]contaxy.Service) map[string]string {
+	names := map[string]string{}
+	for id, service := range all {
+		if isOtherName(service, all) && service.Status != contaxy.StatusStopped && all[service.Metadata[metaID]].Status == contaxy.StatusStopped {
+			names[service.Metadata[metaID]] = id
+		}
+	}
+	return names
+}
+
 // upstreamEndpoint is where upstream's workspaces listen, with the path kept.
 const upstreamEndpoint = "8080b"
 
