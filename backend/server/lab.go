@@ -133,13 +133,27 @@ func (l *lab) mayGiveTokenOf(ctx context.Context, owner workspace.Owner, token s
 			Hint:    "Ask its owner to create it, or create it among your own workspaces.",
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	// Who may do everything would be given a token of nobody.
+	if _, err := l.client.UserName(ctx, token, string(owner)); workspace.CodeOf(err) == workspace.CodeNotFound {
+		return noUser()
+	}
+	return nil
+}
+
+func noUser() error {
+	return workspace.Errorf(workspace.CodeNotFound, "ML Lab has no user of that id.")
 }
 
 // nameTimeout bounds how long an answer waits for what is only said beside it.
 const nameTimeout = 2 * time.Second
 
-// nameOf is what the lab calls a user; "" when it does not say. CodeNotFound when it has no such user.
+// nameOfGone stands for the name of who is no user any more, and has left workspaces.
+const nameOfGone = "a user who was deleted in ML Lab"
+
+// nameOf is what the lab calls a user; "" when it does not say. CodeNotFound when it has no such user, nor anything of them.
 func (l *lab) nameOf(r *http.Request, owner workspace.Owner) (string, error) {
 	token, err := l.auth.TokenOf(r)
 	if err != nil {
@@ -149,7 +163,10 @@ func (l *lab) nameOf(r *http.Request, owner workspace.Owner) (string, error) {
 	defer cancel()
 	name, err := l.client.UserName(ctx, token, string(owner))
 	if workspace.CodeOf(err) == workspace.CodeNotFound {
-		return "", workspace.Errorf(workspace.CodeNotFound, "ML Lab has no user of that id.")
+		if l.engine != nil && l.engine.Knows(owner) { // somebody has to see, and delete, what runs on
+			return nameOfGone, nil
+		}
+		return "", noUser()
 	}
 	if err != nil { // nobody needs it
 		l.log.DebugContext(ctx, "the lab does not say what a user is called", "user", owner, "cause", err)

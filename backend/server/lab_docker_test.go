@@ -547,6 +547,33 @@ func TestInLab_WhoseContainerWasRenamedIsNotLostNorThereTwice(t *testing.T) {
 	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
 }
 
+// The lab forgets a user, and leaves what they have.
+func TestInLab_WhatADeletedUserHasLeftCanBeSeenAndDeleted(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	made := l.create(eve, `{"display_name": "thesis"}`)
+	volume := l.becomes(eve, "running").Storage.Volume
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodDelete, "/api/users/"+eve.ID, nil), http.StatusNoContent, nil)
+
+	status, text := l.ask(lab.Admin, http.MethodGet, "/users/"+eve.ID, "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, "a user who was deleted in ML Lab")
+	status, listed, text := l.list(lab.Admin, eve)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Len(t, listed, 1)
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(eve), `{"display_name": "for nobody"}`)
+	require.Equal(t, http.StatusNotFound, status, text)
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(eve)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	status, text = l.ask(lab.Admin, http.MethodDelete, l.workspaces(eve)+"/"+made.ID+"?delete_volumes=true", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	status, text = l.ask(lab.Admin, http.MethodGet, "/users/"+eve.ID, "")
+	require.Equal(t, http.StatusNotFound, status, text)
+}
+
 // A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a
 // workspace is worth everything that its owner may do in the lab.
 func TestInLab_WhoSharesAProjectGetsNoTokenOfItsOwner(t *testing.T) {

@@ -222,30 +222,39 @@ func (e *Engine) OwnerOf(id workspace.ID) workspace.Owner {
 	return ""
 }
 
-// tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
-// Who only looks on does not take the place of who may change things.
-func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
+// Knows reports whether there are workspaces of an owner.
+func (e *Engine) Knows(who workspace.Owner) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, h := range e.services {
+		if h.owner == who {
+			return true
+		}
+	}
+	return false
+}
+
+// tokensFor are the tokens to act for an owner with, the best first. The one of their programs outlives a login. Who only
+// looks on does not take the place of who may change things.
+func (e *Engine) tokensFor(who workspace.Owner) (tokens []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o := e.owners[who]
-	switch {
-	case o == nil || !o.hasToken():
-		return "", nobodyIsHere()
-	case o.own != "":
-		return o.own, nil
-	case o.writes != "":
-		return o.writes, nil
+	if o == nil {
+		return nil
 	}
-	return o.shown, nil
+	for _, token := range []string{o.own, o.writes, o.shown} {
+		if token != "" && !slices.Contains(tokens, token) {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
 }
 
 func (o *owner) hasToken() bool { return o.own != "" || o.writes != "" || o.shown != "" }
 
-// refused drops a token that the lab takes no more.
-func (e *Engine) refused(who workspace.Owner, token string, err error) {
-	if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
-		return
-	}
+// drop forgets a token by which nothing can be done for an owner any more.
+func (e *Engine) drop(who workspace.Owner, token string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if o := e.owners[who]; o != nil {
@@ -261,21 +270,27 @@ func (e *Engine) refused(who workspace.Owner, token string, err error) {
 	}
 }
 
-// as calls the lab on behalf of an owner: with the token of their programs, and if the lab has revoked that, with the one
-// somebody came by. CodeUnauthenticated when the lab takes none of them any more.
+// as calls the lab on behalf of an owner: with the token of their programs, and if the lab takes that no more, or allows it
+// nothing, as that of a user who was deleted, with one that somebody came by. CodeUnauthenticated when the lab takes none of
+// them any more.
 func (e *Engine) as(who workspace.Owner, call func(token string) error) error {
 	var refused error
-	for {
-		token, err := e.tokenFor(who)
-		if err != nil {
-			return cmp.Or(refused, err)
+	for _, token := range e.tokensFor(who) {
+		err := call(token)
+		switch workspace.CodeOf(err) {
+		case workspace.CodeUnauthenticated:
+			e.drop(who, token)
+			refused = cmp.Or(refused, err)
+		case workspace.CodeForbidden:
+			refused = err // which says more
+		default:
+			return err
 		}
-		refused = call(token)
-		if workspace.CodeOf(refused) != workspace.CodeUnauthenticated {
-			return refused
-		}
-		e.refused(who, token, refused)
 	}
+	if refused != nil {
+		return refused
+	}
+	return nobodyIsHere()
 }
 
 // nobodyIsHere says that there is no token by which something could be done.
