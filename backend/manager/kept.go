@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"lab-workspace-manager/backend/profile"
@@ -153,7 +154,7 @@ func (m *Manager) takeBack(e *entry, err error) {
 		if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
 			m.Log.Error("state not written", "id", e.record.ID, "error", err)
 		}
-		m.remove(e)
+		m.remove(e, "")
 		return
 	}
 	e.record.Spec = e.toldSpec
@@ -169,7 +170,7 @@ func (m *Manager) dropKept(e *entry) {
 	if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
 		m.Log.Error("state not written", "id", e.record.ID, "error", err)
 	}
-	m.remove(e)
+	m.remove(e, fmt.Sprintf("%s was deleted in ML Lab. Files that were not deleted with it come back with the next workspace of its name.", e.record.Spec.DisplayName))
 }
 
 // takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began, at its

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -148,7 +149,21 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	l.reach(other, workspace.StatusRunning)
 
 	t.Log("deleted by somebody else it is gone")
+	heard, unsubscribe := l.Subscribe()
+	defer unsubscribe()
 	l.keeps.DropByHand(other)
+	require.Eventually(t, func() bool {
+		for {
+			select {
+			case event := <-heard:
+				if event.Kind == manager.EventRemoved && event.ID == other {
+					return strings.Contains(event.Reason, "other was deleted in ML Lab")
+				}
+			default:
+				return false
+			}
+		}
+	}, deadline, time.Millisecond, "and it is said")
 	require.Eventually(t, func() bool {
 		_, err := l.Get(caller, ada, other)
 		return workspace.CodeOf(err) == workspace.CodeNotFound

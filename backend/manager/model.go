@@ -79,14 +79,15 @@ func (m *Manager) insert(e *entry) {
 	m.publish(e)
 }
 
-// remove drops an entry of which nothing is left. The caller holds the lock.
-func (m *Manager) remove(e *entry) {
+// remove drops an entry of which nothing is left; why is told to who looks on, "" where it was asked for. The caller holds the
+// lock.
+func (m *Manager) remove(e *entry, why string) {
 	delete(m.entries, e.record.ID)
 	e.removed = true
 	m.index(e)
 	m.stirred.ring() // what it held is free
 	m.Activity.Forget(e.record.UID)
-	m.board.remove(e.record.Owner, e.record.ID)
+	m.board.remove(e.record.Owner, e.record.ID, why)
 	m.board.announce(EventVolumes, e.record.Owner)
 	e.notifyWaiters()
 }

@@ -439,7 +439,7 @@ func (m *Manager) forget(e *entry, step workspace.Step) time.Duration {
 		m.publish(e)
 		return pause
 	}
-	m.remove(e)
+	m.remove(e, "")
 	return 0
 }
 

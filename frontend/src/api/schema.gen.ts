@@ -1679,6 +1679,8 @@ export interface operations {
                         id?: string;
                         owner?: string;
                         quota?: components["schemas"]["Quota"];
+                        /** @description Of workspace_removed: why, where it was not asked for here. */
+                        reason?: string;
                         /** Format: int64 */
                         seq: number;
                         /** @enum {string} */
