@@ -521,18 +521,28 @@ func TestInLab_WhoseContainerWasRenamedIsNotLostNorThereTwice(t *testing.T) {
 	}
 
 	rename()
+	_, err := lab.Try(t, lab.Ada.Token, http.MethodGet, contaxytest.AccessPath(lab.Ada.ID, other, "8080b")+"/", nil) // the lab's own pages lead there
+	require.NoError(t, err)
+	require.Never(t, func() bool { _, listed, _ := l.list(lab.Ada, lab.Ada); return len(listed) != 1 }, 5*time.Second, 200*time.Millisecond) // longer than two looks
 	require.Contains(t, l.log.String(), "was renamed, so that the lab does not find it")
 	docker(t, "rename", other, made.ID)
-	require.Equal(t, made.ID, l.becomes(lab.Ada, "running").ID)
 	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID), "what runs in it goes on")
-	require.Eventually(t, func() bool { return slices.Equal(listedInLab(), []string{made.ID}) }, 20*time.Second, 200*time.Millisecond, "nothing is left of the other name")
+	t.Log("who was visited by the other name stays listed by it, with a word, and can be deleted")
+	var left []api.Workspace
+	require.Eventually(t, func() bool { _, left, _ = l.list(lab.Ada, lab.Ada); return len(left) == 2 }, 20*time.Second, 200*time.Millisecond)
+	at := slices.IndexFunc(left, func(w api.Workspace) bool { return w.ID == other })
+	require.Contains(t, left[at].Reason, "renamed the container of thesis")
+	status, text := l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+other, "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID))
+	require.Equal(t, []string{made.ID}, listedInLab(), "nothing is left of the other name")
 
 	t.Log("a start makes a new one in its place, also when this program has just begun")
 	rename()
 	l.stop()
 	l = startInLab(t, lab, lab.URL+"/api")
 	require.Contains(t, l.becomes(lab.Ada, "stopped").Reason, "runs on under another name")
-	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
 	require.Equal(t, http.StatusNoContent, status, text)
 	l.becomes(lab.Ada, "running")
 	require.NotEqual(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID))

@@ -359,6 +359,10 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 		services, err = e.lab.Services(ctx, token, string(who))
 		return err
 	})
+	renamed := map[string]string{}
+	if err == nil {
+		renamed, err = e.renamedOf(ctx, who, services)
+	}
 	if ctx.Err() != nil {
 		err = workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer in time at %s.", e.lab.Endpoint())
 	}
@@ -370,7 +374,7 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 		return err
 	}
 	o.lookedAt = began
-	leftovers := e.take(who, services, began)
+	leftovers := e.take(who, services, renamed, began)
 	e.mu.Unlock()
 	for _, name := range leftovers {
 		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
@@ -379,22 +383,49 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	return nil
 }
 
-// take compares what the lab tells of an owner's services with what is known. It returns those that only stand for a name that
-// a container had. The caller holds the lock.
-func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) (leftovers []string) {
-	there := map[workspace.ID]bool{}
+func byID(services []contaxy.Service) map[string]contaxy.Service {
 	all := make(map[string]contaxy.Service, len(services))
 	for _, service := range services {
 		all[service.ID] = service
 	}
-	renamed := otherNames(all)
+	return all
+}
+
+// renamedOf finds the services whose containers have another name now, and these names. Asked for one service the lab goes by
+// the labels of containers, so it says which it is.
+func (e *Engine) renamedOf(ctx context.Context, who workspace.Owner, services []contaxy.Service) (map[string]string, error) {
+	all := byID(services)
+	names := otherNames(all)
+	for id, name := range names {
+		var asked contaxy.Service
+		err := e.as(who, func(token string) (err error) {
+			asked, err = e.lab.Service(ctx, token, string(who), id)
+			return err
+		})
+		if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+			return nil, err
+		}
+		if asked.InternalID != all[name].InternalID {
+			delete(names, id)
+		}
+	}
+	return names, nil
+}
+
+// take compares what the lab tells of an owner's services, and of the other names of their containers, with what is known. It
+// returns those that only stand for a name that a container had. The caller holds the lock.
+func (e *Engine) take(who workspace.Owner, services []contaxy.Service, renamed map[string]string, began time.Time) (leftovers []string) {
+	there, all := map[workspace.ID]bool{}, byID(services)
 	for _, service := range services {
 		id := workspace.ID(service.ID)
 		if isWorkspace(service) && isOtherName(service, all) {
-			if service.Status == contaxy.StatusStopped {
+			isName := renamed[service.Metadata[metaID]] == service.ID
+			if !isName && !isUsed(service) && service.Status == contaxy.StatusStopped {
 				leftovers = append(leftovers, service.ID)
 			}
-			continue
+			if isName || !isUsed(service) {
+				continue
+			}
 		}
 		if !isWorkspace(service) || !id.Valid() {
 			continue
@@ -469,6 +500,10 @@ func (e *Engine) keptOf(h *held) workspace.Kept {
 	}
 	if kept.Stopped && kept.Reason == "" {
 		kept.Reason = "It was stopped in ML Lab."
+		if made := h.service.Metadata[metaID]; made != "" && made != h.service.ID {
+			kept.Code = workspace.ReasonRemoved
+			kept.Reason = fmt.Sprintf("ML Lab has taken it for a workspace of its own when somebody renamed the container of %s. It has files of its own, if any; delete it if nobody needs it.", kept.Spec.DisplayName)
+		}
 	}
 	return kept
 }

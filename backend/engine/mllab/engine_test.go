@@ -248,7 +248,17 @@ func TestOtherNames_AreOfContainersThatWereRenamed(t *testing.T) {
 		all[service.ID] = service
 	}
 	require.Equal(t, map[string]string{"a": "a-old"}, otherNames(all))
-	for id, other := range map[string]bool{"a": false, "a-old": true, "b": false, "b-old": true, "b-copy": true, "b-own": false, "alone": false} {
+	for id, other := range map[string]bool{"a": false, "a-old": true, "b": false, "b-old": true, "b-copy": true, "b-own": true, "alone": false} {
 		require.Equal(t, other, isOtherName(all[id], all), id)
+	}
+
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, `{"id": "a", "internal_id": "of-a"}`) })
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	old := all["a-old"]
+	for handle, want := range map[string]map[string]string{"of-a": {"a": "a-old"}, "another": {}} {
+		old.InternalID = handle
+		found, err := engine.renamedOf(t.Context(), "ada0", []contaxy.Service{all["a"], old})
+		require.NoError(t, err)
+		require.Equal(t, want, found)
 	}
 }

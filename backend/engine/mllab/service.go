@@ -30,14 +30,17 @@ const metaID = "ctxy.deploymentId"
 
 // isOtherName reports whether a service is one that the lab knows already, by another name: somebody has renamed its container
 // (or made a copy of it), and the lab, which lists by names, has written that down as one more. There it stays when the
-// container has its name back. One that was started or visited by that name has become a service of its own.
+// container has its name back.
 func isOtherName(service contaxy.Service, all map[string]contaxy.Service) bool {
 	made := service.Metadata[metaID]
 	_, known := all[made]
-	return known && made != service.ID && service.LastAccess.IsZero()
+	return known && made != service.ID
 }
 
-// otherNames are the names that containers of services have in place of their own, by the ids of these.
+// isUsed reports whether a service was started or visited by its name: then it may have become one of its own.
+func isUsed(service contaxy.Service) bool { return !service.LastAccess.IsZero() }
+
+// otherNames are the names that containers of services seem to have in place of their own, by the ids of these.
 func otherNames(all map[string]contaxy.Service) map[string]string {
 	names := map[string]string{}
 	for id, service := range all {
