@@ -82,6 +82,7 @@ type held struct {
 	created  *workspace.Observed // what stands for a container that is about to be started
 	log      []byte              // the last lines of a container that a stop has taken away
 	cleared  bool                // the lab has cleared its volume when it stopped it
+	empty    bool                // it has no volume, until it has a container again
 	renamed  string              // what its container is called now, by which the lab's pages do not find it; "" = as it should be
 	disputed bool                // somebody else's project has one of its id; said once
 }
@@ -476,7 +477,9 @@ func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew b
 	if service.Status == contaxy.StatusStopped && was != nil && was.State == workspace.ContainerCreated {
 		return
 	}
-	h.observed = h.observe(id)
+	if h.observed = h.observe(id); h.observed != nil {
+		h.empty = false
+	}
 	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
 		kept := e.keptOf(h)
 		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: at})
@@ -555,6 +558,9 @@ func (e *Engine) Snapshot(context.Context) (workspace.Snapshot, error) {
 		snapshot.Kept = append(snapshot.Kept, kept)
 		if h.observed != nil {
 			snapshot.Workspaces = append(snapshot.Workspaces, *h.observed)
+		}
+		if h.empty {
+			continue
 		}
 		snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{
 			Name: kept.Volume, Owner: h.owner, UID: h.mark.uid, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB,

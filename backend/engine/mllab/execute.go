@@ -133,7 +133,7 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 		if service.InternalID == "" {
 			h.mark.handle = string(d.ID)
 		}
-		h.log, h.cleared = nil, false
+		h.log, h.cleared, h.empty = nil, false, false
 	}
 	h.observed = h.observe(d.ID)
 }
@@ -510,6 +510,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	}
 	e.mu.Unlock()
 	if cleared {
+		e.emptied(d.ID)
 		return nil
 	}
 	service, err := e.fetch(ctx, d)
@@ -561,8 +562,18 @@ func (e *Engine) clearByStop(ctx context.Context, d workspace.Deployment) error 
 	service, err = e.fetch(ctx, d)
 	if err == nil {
 		e.took(d, service, false)
+		e.emptied(d.ID)
 	}
 	return err
+}
+
+// emptied notes that a workspace has no volume any more.
+func (e *Engine) emptied(id workspace.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[id]; h != nil {
+		h.empty = true
+	}
 }
 
 func (e *Engine) patch(ctx context.Context, d workspace.Deployment, patch contaxy.ServicePatch) error {
