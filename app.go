@@ -242,6 +242,13 @@ func (a *App) Stop(id string) error {
 	return srv.Manager.Stop(ctx, caller, caller.User, workspace.ID(id))
 }
 
+// Keep takes the deletion of a workspace back whose files could not be deleted.
+func (a *App) Keep(id string) error {
+	srv, caller, ctx, done := a.use()
+	defer done()
+	return srv.Manager.Keep(ctx, caller, caller.User, workspace.ID(id))
+}
+
 // Restart replaces the container of a workspace.
 func (a *App) Restart(id string) error {
 	srv, caller, ctx, done := a.use()

@@ -38,7 +38,8 @@ type Options struct {
 type Wanted struct {
 	Owner     workspace.Owner // whose workspaces; "" = the caller's own
 	Write     bool            // it may change something, or is only for who may
-	Workspace workspace.ID    // which one of them, where the path names one
+	Makes     bool            // it makes a workspace, which may be given what only its owner has
+	Workspace workspace.ID    // which one, where the path names one: of the owner's, or whosever it is where an administrator acts
 	Now       bool            // the answer depends on how the owner's workspaces are now
 }
 
@@ -149,11 +150,12 @@ type callerKey struct{}
 func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
+		op := ctx.Operation()
 		wanted := Wanted{
 			Owner: workspace.Owner(ctx.Param("user_id")), Workspace: workspace.ID(ctx.Param("workspace_id")),
-			Write: needsWrite(ctx.Operation()), Now: isOfWorkspaces(ctx.Operation()),
+			Write: needsWrite(op), Makes: op.Metadata[makesMark] == true, Now: isOfWorkspaces(op),
 		}
-		if isOfUser(ctx.Operation()) {
+		if isOfUser(op) {
 			wanted.Owner = workspace.Owner(ctx.Query("user"))
 		}
 		caller, err := s.Caller(r, wanted)
@@ -187,7 +189,14 @@ type OfUser struct {
 const (
 	ofUserMark   = "ofUser"
 	asWriterMark = "asWriter"
+	makesMark    = "makes"
 )
+
+// makes marks an operation that makes a workspace.
+func makes(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{makesMark: true}
+	return op
+}
 
 // ofUser marks an operation that takes OfUser.
 func ofUser(op huma.Operation) huma.Operation {

@@ -291,6 +291,7 @@ type Event struct {
 	Workspace  *Workspace   `json:"workspace,omitempty"`
 	ID         string       `json:"id,omitempty"`
 	Owner      string       `json:"owner,omitempty"`
+	Reason     string       `json:"reason,omitempty" doc:"Of workspace_removed: why, where it was not asked for here."`
 	Volumes    *[]Volume    `json:"volumes,omitempty"`
 	Host       *Host        `json:"host,omitempty"`
 	Quota      *Quota       `json:"quota,omitempty"`

@@ -390,7 +390,7 @@ func (p *Presenter) event(caller manager.Caller, owner workspace.Owner, change m
 		shown := p.Workspace(change.Workspace)
 		event.Workspace = &shown
 	case manager.EventRemoved:
-		event.ID, event.Owner = string(change.ID), string(change.Owner)
+		event.ID, event.Owner, event.Reason = string(change.ID), string(change.Owner), change.Reason
 	case manager.EventVolumes:
 		volumes, err := p.Volumes(caller, owner)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
+	"lab-workspace-manager/backend/manager"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -83,7 +84,7 @@ func (s *service) logs(ctx context.Context, in *struct {
 		r, w := humachi.Unwrap(out)
 		streamCtx, end := context.WithCancel(out.Context())
 		defer end()
-		go s.accompany(streamCtx, r, Wanted{Owner: owner, Write: true}, end, nil)
+		go s.accompany(streamCtx, r, Wanted{Owner: owner, Write: true}, adminOf(ctx), end, nil)
 		writer := &flushingWriter{w: w, flush: http.NewResponseController(w).Flush}
 		err := s.Presenter.Manager.Logs(streamCtx, caller, owner, id, lines, follow, writer)
 		if err != nil && !writer.began && out.Context().Err() == nil {
@@ -92,9 +93,10 @@ func (s *service) logs(ctx context.Context, in *struct {
 	}}, nil
 }
 
-// accompany gives a stream signs of life until ctx ends, and ends it when they do not arrive or when its caller is none any
-// more, because the token was rotated. beat is nil for a stream that says nothing of itself.
-func (s *service) accompany(ctx context.Context, r *http.Request, wanted Wanted, end func(), beat func() error) {
+// accompany gives a stream signs of life until ctx ends, and ends it when they do not arrive, when its caller is none any
+// more, because the token was rotated, or when they may do something else than at its beginning: a page then begins another
+// one. beat is nil for a stream that says nothing of itself.
+func (s *service) accompany(ctx context.Context, r *http.Request, wanted Wanted, began manager.Caller, end func(), beat func() error) {
 	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
@@ -103,11 +105,11 @@ func (s *service) accompany(ctx context.Context, r *http.Request, wanted Wanted,
 			return
 		case <-ticker.C:
 		}
-		_, err := s.Caller(r, wanted)
+		caller, err := s.Caller(r, wanted)
 		if err == nil && beat != nil {
 			err = beat()
 		}
-		if err != nil {
+		if err != nil || caller != began {
 			end()
 			return
 		}
@@ -144,15 +146,15 @@ func (s *service) events(out huma.Context, owner workspace.Owner, wanted Wanted)
 		})
 	}
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		s.eventsOverWebSocket(w, r, wanted, follow)
+		s.eventsOverWebSocket(w, r, wanted, caller, follow)
 		return
 	}
-	s.eventsOverSSE(w, r, wanted, follow)
+	s.eventsOverSSE(w, r, wanted, caller, follow)
 }
 
 type followFunc func(ctx context.Context, send func([]byte) error) error
 
-func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, wanted Wanted, follow followFunc) {
+func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, wanted Wanted, caller manager.Caller, follow followFunc) {
 	// Who may connect from where was checked before, for every request (see auth); the library's own check would refuse
 	// origins that are configured.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
@@ -167,18 +169,18 @@ func (s *service) eventsOverWebSocket(w http.ResponseWriter, r *http.Request, wa
 		return conn.Write(sendCtx, websocket.MessageText, text)
 	}
 	// A message and no ping: pages cannot see pings.
-	go s.accompany(ctx, r, wanted, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
+	go s.accompany(ctx, r, wanted, caller, func() { _ = conn.CloseNow() }, func() error { return send(aliveMessage) })
 	_ = follow(ctx, send)
 }
 
-func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, wanted Wanted, follow followFunc) {
+func (s *service) eventsOverSSE(w http.ResponseWriter, r *http.Request, wanted Wanted, caller manager.Caller, follow followFunc) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
 	control := http.NewResponseController(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go s.accompany(ctx, r, wanted, cancel, nil)
+	go s.accompany(ctx, r, wanted, caller, cancel, nil)
 	messages := make(chan []byte)
 	ended := make(chan struct{})
 	go func() {

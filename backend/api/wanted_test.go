@@ -26,7 +26,7 @@ func TestWanted_SaysWhatAnOperationNeeds(t *testing.T) {
 		"GET /users/ada0/workspace":          {Owner: "ada0", Now: true},
 		"HEAD /users/ada0/workspace":         {Owner: "ada0", Now: true},
 		"GET /users/ada0/workspace/x":        {Owner: "ada0", Workspace: "x", Now: true},
-		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true, Now: true},
+		"POST /users/ada0/workspace":         {Owner: "ada0", Write: true, Makes: true, Now: true},
 		"PATCH /users/ada0/workspace/x":      {Owner: "ada0", Write: true, Workspace: "x", Now: true},
 		"DELETE /users/ada0/workspace/x":     {Owner: "ada0", Write: true, Workspace: "x", Now: true},
 		"POST /users/ada0/workspace/x:start": {Owner: "ada0", Write: true, Workspace: "x", Now: true},

@@ -44,7 +44,7 @@ func operation(id, method, path, summary, tag string, status int) huma.Operation
 
 func (s *service) registerWorkspaces(api huma.API) {
 	const tag = "Workspaces"
-	create := operation("create-workspace", http.MethodPost, workspacesPath, "Create a workspace", tag, http.StatusOK)
+	create := makes(operation("create-workspace", http.MethodPost, workspacesPath, "Create a workspace", tag, http.StatusOK))
 	create.Description = "Answers at once with status `pending`; follow `/events` or ask again until it is `running`."
 	huma.Register(api, create, func(ctx context.Context, in *struct {
 		OwnerPath
@@ -89,7 +89,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	})
 
 	remove := operation("delete-workspace", http.MethodDelete, workspacesPath+"/{workspace_id}", "Delete a workspace", tag, http.StatusNoContent)
-	remove.Description = "Answers when it is gone. Its files are kept in their volume unless `delete_volumes` is true."
+	remove.Description = "Answers when it is gone. Its files are kept in their volume unless `delete_volumes` is true. Asked once more without, it is deleted without files that could not be."
 	huma.Register(api, remove, func(ctx context.Context, in *struct {
 		WorkspacePath
 		DeleteVolumes string `query:"delete_volumes" maxLength:"10" doc:"Whether the files go too: true or false, in any of Python's spellings." example:"false"`
@@ -104,6 +104,7 @@ func (s *service) registerWorkspaces(api huma.API) {
 	s.registerVerb(api, "start", "Start a workspace that is stopped or has ended", "400 when it runs or starts already.", s.Presenter.start)
 	s.registerVerb(api, "stop", "Stop a workspace, or call its start off", "Idempotent; answers when its container is gone. Its files stay.", s.Presenter.stop)
 	s.registerVerb(api, "restart", "Restart a workspace", "Replaces its container; its files stay.", s.Presenter.restart)
+	s.registerVerb(api, "keep", "Take a deletion back", "Only while its files cannot be deleted. It is stopped then.", s.Presenter.keep)
 	s.registerOpen(api)
 }
 
@@ -117,6 +118,10 @@ func (p *Presenter) stop(ctx context.Context, in WorkspacePath) error {
 
 func (p *Presenter) restart(ctx context.Context, in WorkspacePath) error {
 	return p.Manager.Restart(ctx, callerOf(ctx), in.owner(), in.id())
+}
+
+func (p *Presenter) keep(ctx context.Context, in WorkspacePath) error {
+	return p.Manager.Keep(ctx, callerOf(ctx), in.owner(), in.id())
 }
 
 func (s *service) registerVerb(api huma.API, verb, summary, description string, do func(context.Context, WorkspacePath) error) {

@@ -25,8 +25,9 @@ type LabOptions struct {
 }
 
 const (
-	// RememberYes is how long what the lab has allowed stays allowed: a token that was revoked works no longer than that.
-	RememberYes = 30 * time.Second
+	// RememberYes is how long what the lab has allowed stays allowed: a token that was revoked works no longer than that. What
+	// goes on by itself, as a stream of events, asks again every ten seconds, and so ends within half a minute.
+	RememberYes = 20 * time.Second
 	// rememberNo keeps pages that ask again and again from the lab. It is short, since a permission can be given.
 	rememberNo = 3 * time.Second
 	// maxRemembered bounds how many tokens answers are remembered of.

@@ -41,7 +41,10 @@ const (
 )
 
 // labVariables begins the names of the variables that the lab itself gives to what it starts, a token among them.
-const labVariables = "CONTAXY_"
+const (
+	labVariables = "CONTAXY_"
+	labBaseURL   = labVariables + "BASE_URL"
+)
 
 // Extension is an extension as the lab tells of it.
 type Extension struct {
@@ -56,6 +59,15 @@ type Extension struct {
 	Parameters     map[string]string `json:"parameters"` // without those that the lab has set
 	Compute        Compute           `json:"compute"`
 	Status         string            `json:"status"`
+	// MadeAt is the path below which the lab was when it made the extension, without a slash at its end; nil = it did not make
+	// it. The lab tells it to the extension, as it tells its other addresses, once and for all.
+	MadeAt *string `json:"-"`
+}
+
+// BelowNow is the path below which the lab is now, by where it says that the page is.
+func (e Extension) BelowNow() string {
+	path, _, _ := strings.Cut(e.UI, "/projects/")
+	return path
 }
 
 // UIEndpoint is the page's endpoint as it was said when the extension was made.
@@ -70,6 +82,10 @@ func extensionsPath(project string) string {
 
 // withoutLabVariables drops what the lab has put into the environment of an extension.
 func withoutLabVariables(e *Extension) {
+	if path, made := e.Parameters[labBaseURL]; made {
+		path = strings.TrimRight(path, "/")
+		e.MadeAt = &path
+	}
 	maps.DeleteFunc(e.Parameters, func(name, _ string) bool { return strings.HasPrefix(name, labVariables) })
 }
 

@@ -3,9 +3,12 @@ package contaxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,7 +59,15 @@ type ServiceUpdate struct {
 	ClearVolumeOnStop bool               `json:"clear_volume_on_stop"`
 }
 
-// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read.
+// ServicePatch changes only what is not zero. It is merged into what is there; a running service is started anew.
+type ServicePatch struct {
+	ContainerImage    string             `json:"container_image,omitempty"`
+	Args              []string           `json:"args,omitempty"`
+	Metadata          map[string]*string `json:"metadata,omitempty"` // nil removes
+	ClearVolumeOnStop *bool              `json:"clear_volume_on_stop,omitempty"`
+}
+
+// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Parameters.
 type Service struct {
 	ID                string            `json:"id"`
 	DisplayName       string            `json:"display_name"`
@@ -119,6 +130,32 @@ func (c *Client) Service(ctx context.Context, token, project, service string) (S
 	return one, err
 }
 
+// Parameters returns the environment of a service as it can be given to one that takes its place: without what the lab itself
+// adds, and with the lab's own names in braces where values repeat that. It holds tokens.
+func (c *Client) Parameters(ctx context.Context, token, project, service string) (map[string]string, error) {
+	var one struct {
+		Parameters map[string]string `json:"parameters"`
+	}
+	if err := c.call(ctx, token, http.MethodGet, servicePath(project, service), nil, nil, &one); err != nil {
+		return nil, err
+	}
+	again := map[string]string{}
+	names := slices.Sorted(maps.Keys(one.Parameters)) // of two of the lab's that are the same the first counts
+	for _, name := range names {
+		if strings.HasPrefix(name, labVariables) {
+			continue
+		}
+		again[name] = one.Parameters[name]
+		for _, added := range names {
+			if strings.HasPrefix(added, labVariables) && one.Parameters[added] != "" && one.Parameters[added] == one.Parameters[name] {
+				again[name] = "{env." + added + "}"
+				break
+			}
+		}
+	}
+	return again, nil
+}
+
 // Deploy makes a service, and starts it unless it shall be stopped. CodeConflict when there is one of its id.
 func (c *Client) Deploy(ctx context.Context, token, project string, input ServiceInput) (Service, error) {
 	var made Service
@@ -131,6 +168,11 @@ func (c *Client) Update(ctx context.Context, token, project, service string, upd
 	var updated Service
 	err := c.call(ctx, token, http.MethodPatch, servicePath(project, service), nil, update, &updated)
 	return updated, err
+}
+
+// Patch is Update for parts of a service.
+func (c *Client) Patch(ctx context.Context, token, project, service string, patch ServicePatch) error {
+	return c.call(ctx, token, http.MethodPatch, servicePath(project, service), nil, patch, nil)
 }
 
 // The actions on a service. Start wants a stopped one, the others one that is not: else CodeInvalid.

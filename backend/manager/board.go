@@ -27,6 +27,7 @@ type Event struct {
 	Kind      EventKind
 	Owner     workspace.Owner // "" for EventHost
 	ID        workspace.ID
+	Reason    string               // of EventRemoved: why, where nobody here has asked for it; else ""
 	Workspace *workspace.Workspace // immutable
 	Use       []Use                // immutable
 }
@@ -85,7 +86,7 @@ func (b *board) put(view *workspace.Workspace, route Route) {
 	b.tell(Event{Kind: EventWorkspace, Owner: owner, ID: id, Workspace: view})
 }
 
-func (b *board) remove(owner workspace.Owner, id workspace.ID) {
+func (b *board) remove(owner workspace.Owner, id workspace.ID, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.byID, id)
@@ -94,7 +95,7 @@ func (b *board) remove(owner workspace.Owner, id workspace.ID) {
 	if len(b.byOwner[owner]) == 0 {
 		delete(b.byOwner, owner)
 	}
-	b.tell(Event{Kind: EventRemoved, Owner: owner, ID: id})
+	b.tell(Event{Kind: EventRemoved, Owner: owner, ID: id, Reason: why})
 }
 
 func (b *board) announce(kind EventKind, owner workspace.Owner) {

@@ -96,6 +96,10 @@ type failureDecision struct {
 // retryDelays are the pauses before an engine's internal error is tried again; after the last one it counts as final.
 var retryDelays = []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second}
 
+// takeDownDelays are the pauses before something is tried again that is never given up: what does not succeed soon rarely does
+// a moment later, and nobody shall be asked for it every few seconds for ever.
+var takeDownDelays = []time.Duration{200 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute}
+
 // awayDelays are the pauses before a step is tried again whose call found no engine. While the engine is known to be away
 // nothing is tried at all, so this is for one that breaks off this very call again and again; after the last pause the
 // error counts like any other of the engine's.
@@ -111,7 +115,7 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 	sentence := strings.TrimSpace(workspace.MessageOf(err) + " " + workspace.HintOf(err))
 	if record.Desired != workspace.DesiredRunning || record.Outcome != nil {
 		// Taking down is never given up: the owner wants it gone, and a later try may succeed.
-		return failureDecision{retryAfter: retryDelays[min(failures, len(retryDelays)-1)], notice: sentence}
+		return failureDecision{retryAfter: takeDownDelays[min(failures, len(takeDownDelays)-1)], notice: sentence}
 	}
 	fail := func(reason, sentence string) failureDecision {
 		return failureDecision{outcome: &workspace.Outcome{Status: workspace.StatusFailed, Code: reason, Reason: sentence, At: now}}

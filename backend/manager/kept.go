@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"lab-workspace-manager/backend/profile"
@@ -11,6 +12,9 @@ import (
 // This file is about engines that keep what should be by themselves (workspace.Capabilities.Keeps). The store then only
 // remembers what such an engine does not keep; which workspaces there are, and what they should be, is the engine's word,
 // unless a step of ours is about to change it.
+
+// toldOtherwise is what an engine knows of a workspace that it keeps otherwise than it should be; see entry.told.
+const toldOtherwise = "otherwise"
 
 // surelyBooted is how long after its start a workspace of which nothing else is known is taken to have answered. Asking it
 // would count as use of it.
@@ -85,6 +89,17 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	}
 	if kept.Stopped { // why, only who saw it happen can tell
 		record.Desired = workspace.DesiredStopped
+		if kept.Code == workspace.ReasonRemoved { // this one can be seen at any time
+			record.Notice, record.NoticeCode = kept.Reason, kept.Code
+		}
+	}
+	switch kept.Removal { // nobody else would end what was begun
+	case workspace.RemovalOfAll:
+		record.Desired, record.DeleteVolume = workspace.DesiredDeleted, true
+		m.Log.Info("a deletion goes on that was begun before", "id", kept.ID)
+	case workspace.RemovalOfFiles:
+		record.Desired, record.DeleteVolume, record.Launched = workspace.DesiredStopped, true, 0
+		m.Log.Info("the clearing of files goes on that was begun before", "id", kept.ID)
 	}
 	e := &entry{record: record}
 	e.told, e.toldSpec = keeping(Deploy(record, m.around(e, record.Spec))), record.Spec
@@ -151,7 +166,7 @@ func (m *Manager) takeBack(e *entry, err error) {
 		if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
 			m.Log.Error("state not written", "id", e.record.ID, "error", err)
 		}
-		m.remove(e)
+		m.remove(e, "")
 		return
 	}
 	e.record.Spec = e.toldSpec
@@ -167,7 +182,7 @@ func (m *Manager) dropKept(e *entry) {
 	if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
 		m.Log.Error("state not written", "id", e.record.ID, "error", err)
 	}
-	m.remove(e)
+	m.remove(e, fmt.Sprintf("%s was deleted in ML Lab. Files that were not deleted with it come back with the next workspace of its name.", e.record.Spec.DisplayName))
 }
 
 // takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began, at its

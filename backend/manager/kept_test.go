@@ -2,6 +2,9 @@ package manager_test
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,7 +150,21 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	l.reach(other, workspace.StatusRunning)
 
 	t.Log("deleted by somebody else it is gone")
+	heard, unsubscribe := l.Subscribe()
+	defer unsubscribe()
 	l.keeps.DropByHand(other)
+	require.Eventually(t, func() bool {
+		for {
+			select {
+			case event := <-heard:
+				if event.Kind == manager.EventRemoved && event.ID == other {
+					return strings.Contains(event.Reason, "other was deleted in ML Lab")
+				}
+			default:
+				return false
+			}
+		}
+	}, deadline, time.Millisecond, "and it is said")
 	require.Eventually(t, func() bool {
 		_, err := l.Get(caller, ada, other)
 		return workspace.CodeOf(err) == workspace.CodeNotFound
@@ -282,4 +299,65 @@ func TestKept_WhatTheEngineRefusesIsSaidAndTakenBack(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, l.Start(t.Context(), caller, ada, id))
 	l.reach(id, workspace.StatusRunning)
+}
+
+// The engine may need what is not there any more, as the image of a workspace, to delete its files.
+func TestKept_WhoseFilesCannotBeDeletedIsNotLost(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	l.reach(id, workspace.StatusRunning)
+	var tries atomic.Int32
+	l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+		if step.Kind != workspace.StepRemoveStorage {
+			return nil
+		}
+		tries.Add(1)
+		return workspace.Errorf(workspace.CodeInternal, "The image is gone.")
+	}
+	deleteFiles := func() {
+		go func() { _ = l.Delete(context.Background(), caller, ada, id, true) }() // which waits until it is done
+		stuck := l.eventually(id, "it says what it waits for", func(w *workspace.Workspace) bool { return slices.Contains(w.Actions, workspace.ActionKeep) })
+		require.Equal(t, workspace.StatusTerminating, stuck.Status)
+		require.Equal(t, []any{"The image is gone.", workspace.ReasonTriedAgain}, []any{stuck.Reason, stuck.ReasonCode})
+	}
+	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(l.Keep(t.Context(), caller, ada, id)))
+	deleteFiles()
+	require.Equal(t, workspace.CodeForbidden, workspace.CodeOf(l.Keep(t.Context(), manager.Caller{User: "bob0"}, ada, id)))
+	require.Eventually(t, func() bool { return l.Keep(t.Context(), caller, ada, id) == nil }, deadline, 10*time.Millisecond, "unless it is being tried right now")
+	require.Equal(t, "Its deletion was taken back.", l.reach(id, workspace.StatusStopped).Reason)
+	require.NoError(t, l.Start(t.Context(), caller, ada, id))
+	l.reach(id, workspace.StatusRunning)
+
+	deleteFiles()
+	require.Eventually(t, func() bool { return tries.Load() > 3 }, deadline, time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(l.get(id).Actions, workspace.ActionKeep) }, deadline, time.Millisecond)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
+	snapshot, err := l.keeps.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, snapshot.Kept)
+}
+
+func TestKept_ARemovalThatWasBegunGoesOn(t *testing.T) {
+	for removal, left := range map[workspace.Removal]int{workspace.RemovalOfAll: 0, workspace.RemovalOfFiles: 1} {
+		t.Run(string(removal), func(t *testing.T) {
+			l := newKeepingLab(t, nil)
+			id := l.create("thesis", workspacetest.FakeGoodImage)
+			l.reach(id, workspace.StatusRunning)
+			require.NoError(t, l.Stop(t.Context(), caller, ada, id))
+			l.stop()
+			l.keeps.LeaveRemoval(id, removal)
+			l.forget()
+			require.Eventually(t, func() bool {
+				snapshot, err := l.keeps.Snapshot(t.Context())
+				listed, _ := l.List(caller, ada)
+				return err == nil && len(snapshot.Kept) == left && len(listed) == left && len(l.engine.Running()) == 0
+			}, deadline, time.Millisecond)
+			if left > 0 {
+				l.reach(id, workspace.StatusStopped)
+				snapshot, err := l.keeps.Snapshot(t.Context())
+				require.NoError(t, err)
+				require.Empty(t, snapshot.Kept[0].Removal)
+			}
+		})
+	}
 }

@@ -38,6 +38,8 @@ type entry struct {
 	failures int           // of the present step, in a row
 	taken    int           // steps of this start without a rest
 	failing  string        // sentence of the last failure while taking down
+	// failingAt is the step that failed so.
+	failingAt workspace.StepKind
 
 	waits quota.Waiting // while it waits within the quotas: its place, and why
 	took  takes         // when the queue was last stirred because of it
@@ -77,14 +79,15 @@ func (m *Manager) insert(e *entry) {
 	m.publish(e)
 }
 
-// remove drops an entry of which nothing is left. The caller holds the lock.
-func (m *Manager) remove(e *entry) {
+// remove drops an entry of which nothing is left; why is told to who looks on, "" where it was asked for. The caller holds the
+// lock.
+func (m *Manager) remove(e *entry, why string) {
 	delete(m.entries, e.record.ID)
 	e.removed = true
 	m.index(e)
 	m.stirred.ring() // what it held is free
 	m.Activity.Forget(e.record.UID)
-	m.board.remove(e.record.Owner, e.record.ID)
+	m.board.remove(e.record.Owner, e.record.ID, why)
 	m.board.announce(EventVolumes, e.record.Owner)
 	e.notifyWaiters()
 }
@@ -171,6 +174,12 @@ func (e *entry) notifyWaiters() {
 	})
 }
 
+// keepsFiles reports whether a workspace that is being deleted still has its files, because they cannot be: its owner may want
+// something else then.
+func (e *entry) keepsFiles() bool {
+	return e.record.Desired == workspace.DesiredDeleted && e.record.DeleteVolume && e.now == nil && e.failingAt == workspace.StepRemoveStorage
+}
+
 func (m *Manager) view(e *entry) *workspace.Workspace {
 	view := &workspace.Workspace{Record: e.record}
 	view.Status, view.Phase, view.Reason, view.ReasonCode = workspace.Describe(workspace.Situation{
@@ -185,7 +194,10 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
-		view.Reason = e.failing
+		view.Reason, view.ReasonCode = e.failing, workspace.ReasonTriedAgain
+	}
+	if e.keepsFiles() && m.engine.up {
+		view.Actions = []workspace.Action{workspace.ActionKeep, workspace.ActionDelete}
 	}
 	if view.Status == workspace.StatusRunning && e.observed.Endpoint == "" {
 		view.Reason = "It runs but has no network address: somebody has disconnected it. A restart connects it again."

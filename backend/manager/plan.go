@@ -300,6 +300,8 @@ func Deploy(record workspace.Record, around Around) workspace.Deployment {
 		IdleTimeout:   record.Spec.IdleTimeout,
 		ClearOnStop:   record.Spec.ClearVolumeOnStop,
 		DeletesVolume: record.DeleteVolume,
+		Deleted:       record.Desired == workspace.DesiredDeleted,
+		Kept:          around.Told != "",
 	}
 	if around.Can.Keeps { // nothing of what it keeps changes without a new container
 		d.Fingerprint = keeping(d)

@@ -311,7 +311,7 @@ func (m *Manager) progressOf(e *entry, step workspace.Step) func(workspace.Progr
 
 // succeed notes that a step is done. The caller holds the lock.
 func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Observed) {
-	e.failures, e.failing = 0, ""
+	e.failures, e.failing, e.failingAt = 0, "", ""
 	if leavesNoTrace(step.Kind) && e.done != nil {
 		e.done[step.Kind] = true
 	}
@@ -336,7 +336,9 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		m.observe(e, nil)
 	case workspace.StepRemoveStorage:
 		m.volumeRemoved(e)
-		e.told = "" // an engine that keeps what should be may have had to forget it for that
+		if e.told != "" {
+			e.told = toldOtherwise // an engine that keeps what should be may have had to change it for that
+		}
 	case workspace.StepStart:
 		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
 			e.record.Launched = step.Deployment.Attempt
@@ -379,7 +381,7 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 	default:
 		e.failures++
 		if e.record.Desired != workspace.DesiredRunning {
-			e.failing = decision.notice
+			e.failing, e.failingAt = decision.notice, step.Kind
 		}
 		m.resync.ring()
 		return decision.retryAfter
@@ -437,7 +439,7 @@ func (m *Manager) forget(e *entry, step workspace.Step) time.Duration {
 		m.publish(e)
 		return pause
 	}
-	m.remove(e)
+	m.remove(e, "")
 	return 0
 }
 

@@ -474,17 +474,38 @@ func stopRecord(record *workspace.Record, code, notice string) {
 }
 
 // Delete removes a workspace and, only if asked, its files, and returns when it is gone. Without deleteVolume the volume
-// is kept and listed.
+// is kept and listed; also when a deletion with files was asked for before, and these could not be deleted.
 func (m *Manager) Delete(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID, deleteVolume bool) error {
-	e, err := m.change(ctx, caller, owner, id, func(_ *entry, record *workspace.Record) error {
+	e, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
 		record.Desired, record.QueuedAt = workspace.DesiredDeleted, time.Time{}
-		record.DeleteVolume = record.DeleteVolume || deleteVolume
+		record.DeleteVolume = deleteVolume || (record.DeleteVolume && !e.keepsFiles())
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return m.waitFor(ctx, e, func(e *entry) bool { return e.removed })
+}
+
+// Keep takes a deletion back whose files could not be deleted. The workspace is stopped then. CodeWrongState when it is not
+// being deleted, or too far gone.
+func (m *Manager) Keep(ctx context.Context, caller Caller, owner workspace.Owner, id workspace.ID) error {
+	_, err := m.change(ctx, caller, owner, id, func(e *entry, record *workspace.Record) error {
+		switch {
+		case record.Desired != workspace.DesiredDeleted:
+			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q is not being deleted.", record.Spec.DisplayName)
+		case !e.keepsFiles():
+			return workspace.Errorf(workspace.CodeWrongState, "The workspace %q is being deleted right now, which cannot be taken back.", record.Spec.DisplayName)
+		}
+		stopRecord(record, "", "Its deletion was taken back.")
+		record.DeleteVolume = false
+		e.failing, e.failingAt = "", ""
+		if e.told != "" {
+			e.told = toldOtherwise
+		}
+		return nil
+	})
+	return err
 }
 
 func (m *Manager) waitFor(ctx context.Context, e *entry, until func(*entry) bool) error {

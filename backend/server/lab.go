@@ -94,31 +94,73 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 	if user, err = l.auth.Holder(ctx, token, servicesOf(owner, level)); err != nil {
 		return manager.Caller{}, err
 	}
+	if wanted.Makes {
+		if err := l.mayGiveTokenOf(ctx, owner, token); err != nil {
+			return manager.Caller{}, err
+		}
+	}
 	caller := manager.Caller{User: user, For: owner}
 	if wanted.Owner == "" {
 		_, err := l.auth.Holder(ctx, token, everything)
 		caller.Admin = err == nil
 	}
-	if l.engine != nil {
-		if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
+	if l.engine == nil {
+		if wanted.Write {
+			l.docker.came(owner, token)
+		}
+		return caller, nil
+	}
+	if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
+		return manager.Caller{}, err
+	}
+	if of := l.engine.OwnerOf(wanted.Workspace); of != "" && caller.Admin {
+		// The lab lets them act for everybody, who need not be here themselves.
+		if err := l.engine.Visit(ctx, of, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
-		if wanted.Now {
-			l.engine.Fresh(ctx, owner, wanted.Write || wanted.Workspace != "")
-		}
-		if l.engine.IsOther(owner, wanted.Workspace) {
-			return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)
-		}
-	} else if wanted.Write {
-		l.docker.came(owner, token)
+	}
+	if wanted.Now {
+		l.engine.Fresh(ctx, owner, wanted.Write || wanted.Workspace != "")
+	}
+	if l.engine.IsOther(owner, wanted.Workspace) {
+		return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)
 	}
 	return caller, nil
+}
+
+// mayGiveTokenOf refuses who may not have the token for an owner's programs from the lab, which goes into what is made here:
+// somebody with whom the owner shares their project would have all that the owner may do, out of a workspace of their own
+// making. Whoever restarts or changes what is there gives it nothing that it has not already.
+func (l *lab) mayGiveTokenOf(ctx context.Context, owner workspace.Owner, token string) error {
+	_, err := l.auth.Holder(ctx, token, fmt.Sprintf("users/%s#%s", owner, contaxy.Write))
+	if workspace.CodeOf(err) == workspace.CodeForbidden {
+		return &workspace.Error{
+			Code: workspace.CodeForbidden, Err: err,
+			Message: "A workspace holds a token of its owner, with which its programs act for them in ML Lab, and you may not give that away. Nothing was created.",
+			Hint:    "Ask its owner to create it, or create it among your own workspaces.",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	// Who may do everything would be given a token of nobody.
+	if _, err := l.client.UserName(ctx, token, string(owner)); workspace.CodeOf(err) == workspace.CodeNotFound {
+		return noUser()
+	}
+	return nil
+}
+
+func noUser() error {
+	return workspace.Errorf(workspace.CodeNotFound, "ML Lab has no user of that id.")
 }
 
 // nameTimeout bounds how long an answer waits for what is only said beside it.
 const nameTimeout = 2 * time.Second
 
-// nameOf is what the lab calls a user; "" when it does not say. CodeNotFound when it has no such user.
+// nameOfGone stands for the name of who is no user any more, and has left workspaces.
+const nameOfGone = "a user who was deleted in ML Lab"
+
+// nameOf is what the lab calls a user; "" when it does not say. CodeNotFound when it has no such user, nor anything of them.
 func (l *lab) nameOf(r *http.Request, owner workspace.Owner) (string, error) {
 	token, err := l.auth.TokenOf(r)
 	if err != nil {
@@ -128,7 +170,10 @@ func (l *lab) nameOf(r *http.Request, owner workspace.Owner) (string, error) {
 	defer cancel()
 	name, err := l.client.UserName(ctx, token, string(owner))
 	if workspace.CodeOf(err) == workspace.CodeNotFound {
-		return "", workspace.Errorf(workspace.CodeNotFound, "ML Lab has no user of that id.")
+		if l.engine != nil && l.engine.Knows(owner) { // somebody has to see, and delete, what runs on
+			return nameOfGone, nil
+		}
+		return "", noUser()
 	}
 	if err != nil { // nobody needs it
 		l.log.DebugContext(ctx, "the lab does not say what a user is called", "user", owner, "cause", err)

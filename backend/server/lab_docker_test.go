@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,8 +28,9 @@ import (
 // faultyFront stands between the server and a real lab, and misbehaves when it is told to.
 type faultyFront struct {
 	*httptest.Server
-	fault atomic.Pointer[http.HandlerFunc] // nil = what comes is passed on
-	asked atomic.Int32
+	fault  atomic.Pointer[http.HandlerFunc] // nil = what comes is passed on
+	passes http.Handler
+	asked  atomic.Int32
 }
 
 func newFaultyFront(t *testing.T, lab *contaxytest.Lab) *faultyFront {
@@ -37,14 +39,14 @@ func newFaultyFront(t *testing.T, lab *contaxytest.Lab) *faultyFront {
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	f := &faultyFront{}
+	f := &faultyFront{passes: proxy}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.asked.Add(1)
 		if fault := f.fault.Load(); fault != nil {
 			(*fault)(w, r)
 			return
 		}
-		proxy.ServeHTTP(w, r)
+		f.passes.ServeHTTP(w, r)
 	}))
 	t.Cleanup(f.Close)
 	return f
@@ -130,6 +132,19 @@ func (l *inLab) ask(user contaxytest.User, method, path, body string) (status in
 		require.NotContains(l.t, string(read), user.Token)
 	}
 	return response.StatusCode, string(read)
+}
+
+// begin asks for something that may take longer than the test, and waits for nothing.
+func (l *inLab) begin(user contaxytest.User, method, path string) {
+	l.t.Helper()
+	request, err := http.NewRequestWithContext(l.t.Context(), method, l.address+path, nil)
+	require.NoError(l.t, err)
+	request.Header.Set("Authorization", "Bearer "+user.Token)
+	go func() {
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
 }
 
 func (l *inLab) workspaces(user contaxytest.User) string { return "/users/" + user.ID + "/workspace" }
@@ -269,10 +284,7 @@ func TestInLab_ATokenThatWasRevokedWorksNoLongerThanIsSaid(t *testing.T) {
 	again := lab.Login(t, "ada", "password")
 	status, _, text := l.list(again, again)
 	require.Equal(t, http.StatusOK, status, text)
-	form := url.Values{"token": {again.Token}}
-	response, err := http.PostForm(lab.URL+"/api/auth/oauth/revoke", form)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, 300)
+	l.revoke(again.Token)
 	began := time.Now()
 	require.Eventually(t, func() bool { status, _, _ := l.list(again, again); return status == http.StatusUnauthorized }, 40*time.Second, 200*time.Millisecond)
 	t.Logf("it worked for %s", time.Since(began).Round(100*time.Millisecond))
@@ -343,6 +355,327 @@ func TestInLab_WhoAdministersItActsForAnybodyAndNobodyElseDoes(t *testing.T) {
 		var said api.Problem
 		require.NoError(t, json.Unmarshal([]byte(text), &said))
 		require.Equal(t, "Log in to ML Lab, then load this page again.", said.Hint)
+	}
+}
+
+func (l *inLab) revoke(token string) {
+	l.t.Helper()
+	response, err := http.PostForm(l.lab.URL+"/api/auth/oauth/revoke", url.Values{"token": {token}})
+	require.NoError(l.t, err)
+	require.Less(l.t, response.StatusCode, 300)
+}
+
+// Who has left, with everything by which they could be acted for, is no reason for a workspace to run on for ever.
+func TestInLab_AnAdministratorStopsAndChangesWhatNobodyElseCan(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	made := l.create(eve, `{"display_name": "thesis"}`)
+	l.becomes(eve, "running")
+	var programs string
+	contaxytest.Read(t, lab.Do(t, eve.Token, http.MethodGet, "/api/users/"+eve.ID+"/token?access_level=write", nil), http.StatusOK, &programs)
+	l.revoke(programs)
+	l.revoke(eve.Token)
+	lab.RestartBackend(t, contaxytest.Options{}) // it remembers tokens for five minutes
+
+	began, status, text := time.Now(), 0, ""
+	require.Eventually(t, func() bool { // the lab may be about to be reached again
+		status, text = l.ask(lab.Admin, http.MethodPatch, "/admin/workspaces/"+made.ID, `{"compute": {"memory": 1500}}`)
+		return status == http.StatusOK
+	}, 20*time.Second, 100*time.Millisecond, "%s", &text)
+	require.Eventually(t, func() bool {
+		memory, err := exec.Command("docker", "inspect", "-f", "{{.HostConfig.Memory}}", made.ID).Output()
+		return err == nil && strings.TrimSpace(string(memory)) == fmt.Sprint(1500<<20)
+	}, time.Minute, 100*time.Millisecond)
+	status, text = l.ask(lab.Admin, http.MethodPost, "/admin/workspaces/"+made.ID+":stop", `{"reason": "the room is needed"}`)
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Less(t, time.Since(began), time.Minute)
+	require.Error(t, exec.Command("docker", "inspect", made.ID).Run(), "it has no container any more")
+	status, text = l.ask(lab.Bob, http.MethodPost, "/admin/workspaces/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusForbidden, status, text)
+}
+
+// What a page follows is not told for longer than it may be seen.
+func TestInLab_AStreamEndsWithTheRightThatItBeganWith(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	right := "/api/auth/permissions?resource_name=users/" + eve.ID + "&permission=*%23admin"
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodPost, right, nil), http.StatusNoContent, nil)
+	status, text := l.ask(eve, http.MethodGet, "/users/me", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, `"admin":true`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.address+"/events", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+eve.Token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodDelete, right, nil), http.StatusNoContent, nil)
+	began, ended := time.Now(), make(chan struct{})
+	go func() { defer close(ended); _, _ = io.Copy(io.Discard, response.Body) }()
+	select {
+	case <-ended:
+		t.Logf("it went on for %s", time.Since(began).Round(100*time.Millisecond))
+	case <-time.After(32 * time.Second):
+		t.Fatal("it goes on")
+	}
+	status, text = l.ask(eve, http.MethodGet, "/users/me", "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, `"admin":false`)
+}
+
+// The lab deletes files only together with a container, and cannot make one of an image that is gone.
+func TestInLab_FilesAreDeletedAlsoWhenTheImageIsGone(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	const own = "lab-test-about-to-go:1"
+	docker(t, "tag", workspaceImage, own)
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", own).Run() })
+	made := l.create(lab.Ada, `{"display_name": "thesis", "container_image": "`+own+`"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	docker(t, "rmi", own)
+	const path = "?delete_volumes=true"
+	l.begin(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+path)
+
+	t.Log("it says what it waits for, and can be taken back")
+	var stuck api.Workspace
+	waits := func() bool {
+		_, listed, _ := l.list(lab.Ada, lab.Ada)
+		for _, one := range listed {
+			if stuck = one; one.ID == made.ID && slices.Contains(one.Actions, "keep") {
+				return true
+			}
+		}
+		return false
+	}
+	require.Eventually(t, waits, time.Minute, 100*time.Millisecond)
+	require.Contains(t, stuck.Reason, "The image "+own+" may be gone.")
+	require.Eventually(t, func() bool {
+		status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":keep", "")
+		return status == http.StatusNoContent
+	}, time.Minute, 100*time.Millisecond, "%s", &text)
+	require.Equal(t, own, l.becomes(lab.Ada, "stopped").ImageName)
+	require.Eventually(t, func() bool {
+		var kept struct {
+			Image    string `json:"container_image"`
+			Metadata map[string]string
+		}
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services/"+made.ID, nil), http.StatusOK, &kept)
+		return kept.Image == own && kept.Metadata["ctxy.workspaceExtension.removal"] == ""
+	}, 20*time.Second, 100*time.Millisecond, "the lab keeps it as it was")
+	docker(t, "volume", "inspect", volume)
+
+	t.Log("an image that is there serves")
+	l.create(lab.Ada, `{"display_name": "another"}`)
+	require.Eventually(t, func() bool {
+		_, listed, _ := l.list(lab.Ada, lab.Ada)
+		return slices.ContainsFunc(listed, func(w api.Workspace) bool { return w.DisplayName == "another" && w.Status == "running" })
+	}, time.Minute, 100*time.Millisecond)
+	status, text = l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+path, "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
+}
+
+// A deletion with files takes a container for a moment. This program may end in that moment.
+func TestInLab_ADeletionGoesOnAfterARestart(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	front := newFaultyFront(t, lab)
+	l := startInLab(t, lab, front.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	status, text := l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	deletes := make(chan struct{}, 100)
+	front.misbehaves(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodDelete {
+			front.passes.ServeHTTP(w, r)
+			return
+		}
+		deletes <- struct{}{} // it is not heard any more
+		panic(http.ErrAbortHandler)
+	})
+	l.begin(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+"?delete_volumes=true")
+	<-deletes
+	l.stop()
+	docker(t, "container", "inspect", made.ID)
+	front.isWell()
+	l = startInLab(t, lab, front.URL+"/api")
+	require.Eventually(t, func() bool {
+		status, listed, _ := l.list(lab.Ada, lab.Ada)
+		for _, one := range listed {
+			require.Equal(t, "terminating", one.Status)
+		}
+		return status == http.StatusOK && len(listed) == 0
+	}, time.Minute, 100*time.Millisecond)
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
+}
+
+// The lab lists by the names of containers, and takes one that has another name for one more workspace.
+func TestInLab_WhoseContainerWasRenamedIsNotLostNorThereTwice(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	volume := l.becomes(lab.Ada, "running").Storage.Volume
+	container := docker(t, "inspect", "-f", "{{.Id}}", made.ID)
+	other := made.ID + "-old"
+	listedInLab := func() (ids []string) {
+		var services []struct{ ID string }
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services", nil), http.StatusOK, &services)
+		for _, service := range services {
+			ids = append(ids, service.ID)
+		}
+		return ids
+	}
+	rename := func() {
+		t.Helper()
+		docker(t, "rename", made.ID, other)
+		stopped := l.becomes(lab.Ada, "stopped") // the only one that is listed
+		require.Equal(t, made.ID, stopped.ID)
+		require.Contains(t, stopped.Reason, "`docker rename "+other+" "+made.ID+"` brings it back")
+	}
+
+	rename()
+	_, err := lab.Try(t, lab.Ada.Token, http.MethodGet, contaxytest.AccessPath(lab.Ada.ID, other, "8080b")+"/", nil) // the lab's own pages lead there
+	require.NoError(t, err)
+	require.Never(t, func() bool { _, listed, _ := l.list(lab.Ada, lab.Ada); return len(listed) != 1 }, 5*time.Second, 200*time.Millisecond) // longer than two looks
+	require.Contains(t, l.log.String(), "was renamed, so that the lab does not find it")
+	docker(t, "rename", other, made.ID)
+	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID), "what runs in it goes on")
+	t.Log("who was visited by the other name stays listed by it, with a word, and can be deleted")
+	var left []api.Workspace
+	require.Eventually(t, func() bool { _, left, _ = l.list(lab.Ada, lab.Ada); return len(left) == 2 }, 20*time.Second, 200*time.Millisecond)
+	at := slices.IndexFunc(left, func(w api.Workspace) bool { return w.ID == other })
+	require.Contains(t, left[at].Reason, "renamed the container of thesis")
+	status, text := l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+other, "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Equal(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID))
+	require.Equal(t, []string{made.ID}, listedInLab(), "nothing is left of the other name")
+
+	t.Log("a start makes a new one in its place, also when this program has just begun")
+	rename()
+	l.stop()
+	l = startInLab(t, lab, lab.URL+"/api")
+	require.Contains(t, l.becomes(lab.Ada, "stopped").Reason, "runs on under another name")
+	status, text = l.ask(lab.Ada, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":start", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	l.becomes(lab.Ada, "running")
+	require.NotEqual(t, container, docker(t, "inspect", "-f", "{{.Id}}", made.ID))
+	require.Error(t, exec.Command("docker", "container", "inspect", other).Run())
+	require.Eventually(t, func() bool { return slices.Equal(listedInLab(), []string{made.ID}) }, 20*time.Second, 200*time.Millisecond)
+
+	t.Log("and it can be deleted with all that is of it")
+	rename()
+	status, text = l.ask(lab.Ada, http.MethodDelete, l.workspaces(lab.Ada)+"/"+made.ID+"?delete_volumes=true", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "container", "inspect", other).Run())
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+}
+
+// The lab forgets a user, and leaves what they have.
+func TestInLab_WhatADeletedUserHasLeftCanBeSeenAndDeleted(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	eve := lab.CreateUser(t, "eve")
+	made := l.create(eve, `{"display_name": "thesis"}`)
+	volume := l.becomes(eve, "running").Storage.Volume
+	contaxytest.Read(t, lab.Do(t, lab.Admin.Token, http.MethodDelete, "/api/users/"+eve.ID, nil), http.StatusNoContent, nil)
+
+	status, text := l.ask(lab.Admin, http.MethodGet, "/users/"+eve.ID, "")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Contains(t, text, "a user who was deleted in ML Lab")
+	status, listed, text := l.list(lab.Admin, eve)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Len(t, listed, 1)
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(eve), `{"display_name": "for nobody"}`)
+	require.Equal(t, http.StatusNotFound, status, text)
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(eve)+"/"+made.ID+":stop", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	status, text = l.ask(lab.Admin, http.MethodDelete, l.workspaces(eve)+"/"+made.ID+"?delete_volumes=true", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Error(t, exec.Command("docker", "container", "inspect", made.ID).Run())
+	require.Error(t, exec.Command("docker", "volume", "inspect", volume).Run())
+	status, text = l.ask(lab.Admin, http.MethodGet, "/users/"+eve.ID, "")
+	require.Equal(t, http.StatusNotFound, status, text)
+}
+
+// A project can be shared. Who may change what is in it is not its owner for all that: the token for the programs in a
+// workspace is worth everything that its owner may do in the lab.
+func TestInLab_WhoSharesAProjectGetsNoTokenOfItsOwner(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	made := l.create(lab.Ada, `{"display_name": "thesis"}`)
+	l.becomes(lab.Ada, "running") // so the token of ada's programs is known
+	member := "/api/projects/" + lab.Ada.ID + "/users/" + lab.Bob.ID
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPut, member+"?access_level=write", nil), http.StatusOK, nil)
+	t.Cleanup(func() { _ = lab.Do(t, lab.Ada.Token, http.MethodDelete, member, nil) })
+	seen := func(id, status string) {
+		t.Helper()
+		last := ""
+		require.Eventually(t, func() bool {
+			answered, listed, text := l.list(lab.Bob, lab.Ada)
+			last = text
+			at := slices.IndexFunc(listed, func(w api.Workspace) bool { return w.ID == id })
+			return answered == http.StatusOK && at >= 0 && listed[at].Status == status
+		}, 2*time.Minute, 100*time.Millisecond, "never %s: %s", status, &last)
+	}
+	seen(made.ID, "running")
+
+	t.Log("it takes its owner to create one: a token of theirs goes into it")
+	status, text := l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada), `{"display_name": "stolen"}`)
+	require.Equal(t, http.StatusForbidden, status, text)
+	require.Contains(t, text, "holds a token of its owner")
+	status, listed, text := l.list(lab.Bob, lab.Ada)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Len(t, listed, 1, "nothing is left of what was refused")
+	status, text = l.ask(lab.Admin, http.MethodPost, l.workspaces(lab.Ada), `{"display_name": "given", "is_stopped": true}`)
+	require.Equal(t, http.StatusOK, status, "who administers the lab may: %s", text)
+
+	t.Log("who may change what is there restarts it, also where its owner was not here yet")
+	l.stop()
+	l = startInLab(t, lab, lab.URL+"/api")
+	require.Eventually(t, func() bool { status, _, _ := l.list(lab.Bob, lab.Ada); return status == http.StatusOK }, 20*time.Second, 100*time.Millisecond)
+	container := docker(t, "inspect", "-f", "{{.Id}}", made.ID)
+	status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+made.ID+":restart", "")
+	require.Equal(t, http.StatusNoContent, status, text)
+	require.Eventually(t, func() bool {
+		now, err := exec.Command("docker", "inspect", "-f", "{{.Id}}", made.ID).Output()
+		return err == nil && strings.TrimSpace(string(now)) != container
+	}, time.Minute, 100*time.Millisecond)
+	seen(made.ID, "running")
+
+	t.Log("nor is the token put into what somebody else has made without it")
+	_, _, _ = l.list(lab.Ada, lab.Ada)
+	bait := map[string]any{
+		"container_image": workspaceImage, "display_name": "WS bait", "endpoints": []string{"8080b"}, "is_stopped": true, "clear_volume_on_stop": true,
+		"metadata":   map[string]string{"ctxy.workspaceExtension.deploymentType": "workspace"},
+		"parameters": map[string]string{"MINE": "kept", "WORKSPACE_BASE_URL": "{env.CONTAXY_SERVICE_URL}"},
+		"compute":    map[string]any{"volume_path": "/workspace"},
+	}
+	var laid struct {
+		ID         string
+		Parameters map[string]string
+	}
+	services := "/api/projects/" + lab.Ada.ID + "/services"
+	contaxytest.Read(t, lab.Do(t, lab.Bob.Token, http.MethodPost, services, bait), http.StatusOK, &laid)
+	seen(laid.ID, "stopped")
+	for range 2 {
+		status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+laid.ID+":start", "")
+		require.Equal(t, http.StatusNoContent, status, text)
+		seen(laid.ID, "running")
+		docker(t, "kill", laid.ID) // what has ended by itself has files still to be cleared
+		seen(laid.ID, "failed")
+		status, text = l.ask(lab.Bob, http.MethodPost, l.workspaces(lab.Ada)+"/"+laid.ID+":stop", "")
+		require.Equal(t, http.StatusNoContent, status, text)
+		seen(laid.ID, "stopped")
+		contaxytest.Read(t, lab.Do(t, lab.Bob.Token, http.MethodGet, services+"/"+laid.ID, nil), http.StatusOK, &laid)
+		require.NotContains(t, laid.Parameters, "LAB_API_TOKEN")
+		require.Equal(t, "kept", laid.Parameters["MINE"], "it is as who made it has made it")
 	}
 }
 

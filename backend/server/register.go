@@ -283,6 +283,7 @@ func (r *registrar) mayInstall(ctx context.Context) error {
 type step struct {
 	id      string
 	would   string // "install it"
+	forget  bool   // the record of one that has no container, before the lab makes it anew
 	install bool
 	change  *contaxy.Extension // the record that is to be changed first; nil = none
 	start   bool
@@ -309,6 +310,9 @@ func nextStep(there []contaxy.Extension, id string, input contaxy.ExtensionInput
 	differ := differences(here, input)
 	switch here.Status {
 	case contaxy.StatusStopped:
+		if moved(here) != "" { // what the lab has told it of itself changes only where it makes it anew
+			return step{id: id, would: "install it anew, in place of the one that is there and has no container: " + strings.Join(differ, "; "), forget: true, install: true}, nil
+		}
 		if len(differ) == 0 {
 			return step{id: id, would: "start the one that is there and has no container", start: true}, nil
 		}
@@ -363,6 +367,9 @@ func differences(here contaxy.Extension, input contaxy.ExtensionInput) (differ [
 			differ = append(differ, fmt.Sprintf("%s is %s and should be %s", what, cmp.Or(is, "not set"), cmp.Or(shall, "not set")))
 		}
 	}
+	if where := moved(here); where != "" {
+		differ = append(differ, where)
+	}
 	compare("the image", withTag(here.ContainerImage), withTag(input.ContainerImage))
 	compare("the icon", here.Icon, input.Icon)
 	compare("the port", strings.Join(here.Endpoints, ","), strings.Join(input.Endpoints, ","))
@@ -392,6 +399,15 @@ func differences(here contaxy.Extension, input contaxy.ExtensionInput) (differ [
 	return differ
 }
 
+// moved says that the lab is below another path than when it made an extension; "" when it is not. What the extension was told
+// of the lab, and links that it makes from that, then lead nowhere.
+func moved(here contaxy.Extension) string {
+	if here.MadeAt == nil || here.UI == "" || *here.MadeAt == here.BelowNow() {
+		return ""
+	}
+	return fmt.Sprintf("the path of the lab was %s when it was installed and is %s", cmp.Or(*here.MadeAt, "/"), cmp.Or(here.BelowNow(), "/"))
+}
+
 func inFull[N int64 | float64](number *N) string {
 	if number == nil {
 		return ""
@@ -408,6 +424,11 @@ func withTag(image string) string {
 }
 
 func (r *registrar) carryOut(ctx context.Context, next step) error {
+	if next.forget {
+		if err := r.lab.Delete(ctx, r.token, contaxy.GlobalProject, next.id, false); err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+			return r.refused(err)
+		}
+	}
 	switch {
 	case next.install:
 		if _, err := r.lab.InstallExtension(ctx, r.token, contaxy.GlobalProject, r.input); err != nil {

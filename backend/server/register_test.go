@@ -116,9 +116,16 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 	byOtherName.Metadata["org.opencontainers.image.version"] = "1.2.3"
 	older.Metadata["org.opencontainers.image.version"] = "1.2.2"
 
+	below := func(status, path string) contaxy.Extension {
+		made := asInstalled(id, status, input)
+		made.MadeAt, made.UI = &path, "/lab/projects/ctxy-global/services/"+id+"/access/8080/app#/users/u/workspace"
+		return made
+	}
+
 	for name, c := range map[string]struct {
 		there   []contaxy.Extension
 		input   contaxy.ExtensionInput
+		forget  bool
 		install bool
 		change  bool
 		start   bool
@@ -133,6 +140,9 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 		"the image's own variables":           {there: []contaxy.Extension{withOwn}, input: input, id: id},
 		"a record without container":          {there: []contaxy.Extension{asInstalled(id, contaxy.StatusStopped, input)}, input: input, start: true, id: id},
 		"another record without container":    {there: []contaxy.Extension{asInstalled(id, contaxy.StatusStopped, input)}, input: other, change: true, start: true, id: id},
+		"the lab was moved":                   {there: []contaxy.Extension{below(contaxy.StatusStopped, "")}, input: input, forget: true, install: true, id: id},
+		"the lab is where it was":             {there: []contaxy.Extension{below(contaxy.StatusStopped, "/lab")}, input: input, start: true, id: id},
+		"the lab was moved, and it runs":      {there: []contaxy.Extension{below(contaxy.StatusRunning, "")}, input: input, refuses: []string{"the path of the lab was / when it was installed and is /lab", "docker rm -f " + id}},
 		"found by labels":                     {there: []contaxy.Extension{asInstalled(elsewhere, contaxy.StatusRunning, input)}, input: input, id: elsewhere},
 		"found, its image has another name":   {there: []contaxy.Extension{byOtherName}, input: input, id: elsewhere},
 		"found, an older version":             {there: []contaxy.Extension{older}, input: input, refuses: []string{"a-registry/lab-workspace-manager:stable"}},
@@ -155,6 +165,7 @@ func TestNextStep_DependsOnWhatTheLabHas(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, c.id, step.id)
+			require.Equal(t, c.forget, step.forget)
 			require.Equal(t, c.install, step.install)
 			require.Equal(t, c.change, step.change != nil)
 			require.Equal(t, c.start, step.start)

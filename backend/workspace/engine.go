@@ -172,7 +172,18 @@ type Kept struct {
 	Stopped      bool
 	Reason, Code string
 	Observed     *Observed // nil: no container
+	// Removal is what was being removed of it when nobody went on with that any more.
+	Removal Removal
 }
+
+// Removal is what is removed of a workspace in more than one step.
+type Removal string
+
+// What can be removed; "" = nothing.
+const (
+	RemovalOfFiles Removal = "files"
+	RemovalOfAll   Removal = "all" // the workspace and its files
+)
 
 // ContainerState is the engine's word for a container.
 type ContainerState string
@@ -292,6 +303,8 @@ type Deployment struct {
 	IdleTimeout   time.Duration // for an engine that stops what is unused; 0 = never
 	ClearOnStop   bool          // likewise
 	DeletesVolume bool          // the files go with what is ended, because the owner said so
+	Deleted       bool          // nothing of it shall be left but, perhaps, its files
+	Kept          bool          // an engine that keeps what should be has kept it already, and made nothing anew
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
 	MountPath     string // where the volume goes

@@ -102,6 +102,7 @@ const (
 	ReasonIdle          = "idle"         // nobody used it for its idle timeout
 	ReasonStorageFull   = "storage_full" // it wrote more than its volume or its container may hold
 	ReasonAdmin         = "admin"        // an administrator stopped it
+	ReasonTriedAgain    = "tried_again"  // what could not be done yet is tried again by and by
 )
 
 // Volume is a place for a workspace's files that outlives its container.

@@ -30,6 +30,7 @@ const (
 	ActionRestart Action = "restart"
 	ActionUpdate  Action = "update"
 	ActionDelete  Action = "delete"
+	ActionKeep    Action = "keep"   // take a deletion back
 	ActionCancel  Action = "cancel" // stop, while it starts
 )
 

@@ -255,6 +255,7 @@ export function bind(backend: FakeBackend): { app: DesktopApp; runtime: DesktopR
     Start: (id) => bound(() => backend.verb('start', id)),
     Stop: (id) => bound(() => backend.verb('stop', id)),
     Restart: (id) => bound(() => backend.verb('restart', id)),
+    Keep: (id) => bound(() => backend.verb('keep', id)),
     Delete: (id, files) => bound(() => backend.delete(id, files)),
     Open: (id) => bound(() => `http://127.0.0.1/open/${backend.find(id).id}?server`),
     OpenExternal: () => bound(() => undefined),

@@ -129,7 +129,7 @@ describe('home', () => {
     backend.workspaces = [
       workspace({ storage: full }),
       workspace({ id: 'b', display_name: 'b', status: 'stopped', reason_code: 'admin', reason: 'Stopped by the administrator eve: maintenance', actions: ['start'], storage: full }),
-      workspace({ id: 'd', display_name: 'd', status: 'terminating', desired: 'deleted', reason: 'Its files could not be deleted: the disk does not answer.', actions: [] }),
+      workspace({ id: 'd', display_name: 'd', status: 'terminating', desired: 'deleted', reason_code: 'tried_again', reason: 'Its files could not be deleted: the disk does not answer.', actions: [] }),
       workspace({ id: 'e', display_name: 'e', status: 'terminating', desired: 'deleted', reason: 'Being deleted.', actions: [] }),
       workspace({ id: 'c', display_name: 'c', status: 'stopped', reason: 'It was stopped in ML Lab.', actions: ['start'] }),
     ];

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"strings"
 	"time"
 
@@ -18,25 +17,37 @@ const (
 	askTimeout  = 5 * time.Second
 	askFetch    = 5 * time.Second // between two looks at whether the container is still there
 	sessionName = "ct_session_token"
+	sessionFor  = 10 * time.Minute // which is less than a token of one session is good for
 )
 
 // waitForAnswer waits until the workspace answers through the lab's proxy, the only way that leads to it. The proxy counts
 // whoever comes as use of the workspace, at most every quarter of an hour. So nobody is asked but while a workspace starts,
 // which counts as use anyway, and all questions of a start share one session.
+//
+// The proxy passes on into the workspace by what it is asked, where whoever has made the workspace can read it. So nobody's
+// token is shown to it, but one that is good for nothing else.
 func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) error {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return fmt.Errorf("mllab: %w", err)
-	}
 	client := &http.Client{
-		Jar: jar, Timeout: askTimeout,
+		Timeout:       askTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
 	address := e.addressOf(d.AccessPath) + "/" + strings.TrimPrefix(d.HealthPath, "/")
 	fetched := time.Now()
+	var session string
+	var began time.Time
 	for pause := askAtFirst; ; pause = min(pause*3/2, askAtLast) {
-		answers, err := e.answers(ctx, client, d, address)
+		if session == "" || time.Since(began) > sessionFor {
+			began = time.Now()
+			err := e.as(d.Owner, func(token string) (err error) {
+				session, err = e.lab.AccessToken(ctx, token, string(d.Owner), string(d.ID), d.Port)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		answers, err := e.answers(ctx, client, d, address, session)
 		if err != nil || answers {
 			return err
 		}
@@ -69,18 +80,13 @@ func (e *Engine) addressOf(path string) string {
 	return root + e.base + path
 }
 
-// answers asks once, with the token of the owner's programs, which the workspace has anyway: the lab's proxy passes it on
-// into the workspace, so nobody else's is shown to it. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.
-func (e *Engine) answers(ctx context.Context, client *http.Client, d workspace.Deployment, address string) (bool, error) {
-	token, err := e.programToken(ctx, d.Owner)
-	if err != nil {
-		return false, err
-	}
+// answers asks once. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.
+func (e *Engine) answers(ctx context.Context, client *http.Client, d workspace.Deployment, address, session string) (bool, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return false, fmt.Errorf("mllab: %w", err)
 	}
-	request.AddCookie(&http.Cookie{Name: "ct_token", Value: token})
+	request.AddCookie(&http.Cookie{Name: sessionName, Value: session})
 	response, err := client.Do(request)
 	if err != nil {
 		return false, ctx.Err() // whatever else it is, it is no answer yet

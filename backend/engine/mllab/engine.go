@@ -1,6 +1,7 @@
 package mllab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -38,8 +39,8 @@ type Engine struct {
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
 	flights  map[workspace.ID]*flight
-	rewrites map[workspace.ID]bool // services that were deleted to be written down again
-	news     []workspace.Change    // not yet told
+	rewrites map[workspace.ID]map[string]string // services that were deleted to be written down again, and their parameters
+	news     []workspace.Change                 // not yet told
 	watching bool
 	begun    chan struct{} // closed by the first watch
 	made     time.Time
@@ -84,6 +85,9 @@ type held struct {
 	created  *workspace.Observed // what stands for a container that is about to be started
 	log      []byte              // the last lines of a container that a stop has taken away
 	cleared  bool                // the lab has cleared its volume when it stopped it
+	empty    bool                // it has no volume, until it has a container again
+	renamed  string              // what its container is called now, by which the lab's pages do not find it; "" = as it should be
+	disputed bool                // somebody else's project has one of its id; said once
 }
 
 // mark remembers for what a container was made, which the lab does not.
@@ -120,7 +124,7 @@ func New(options Options) *Engine {
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
 		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
-		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]bool{},
+		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
 		begun: make(chan struct{}), made: time.Now(),
 	}
@@ -265,30 +269,49 @@ func (e *Engine) IsOther(who workspace.Owner, id workspace.ID) bool {
 	return o != nil && o.others[id]
 }
 
-// tokenFor is a token to act for an owner with. The one of their programs is used where it is known: it outlives a login.
-// Who only looks on does not take the place of who may change things.
-func (e *Engine) tokenFor(who workspace.Owner) (string, error) {
+// OwnerOf is whose a workspace is that is known here; "" for others.
+func (e *Engine) OwnerOf(id workspace.ID) workspace.Owner {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[id]; h != nil {
+		return h.owner
+	}
+	return ""
+}
+
+// Knows reports whether there are workspaces of an owner.
+func (e *Engine) Knows(who workspace.Owner) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, h := range e.services {
+		if h.owner == who {
+			return true
+		}
+	}
+	return false
+}
+
+// tokensFor are the tokens to act for an owner with, the best first. The one of their programs outlives a login. Who only
+// looks on does not take the place of who may change things.
+func (e *Engine) tokensFor(who workspace.Owner) (tokens []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o := e.owners[who]
-	switch {
-	case o == nil || !o.hasToken():
-		return "", workspace.Errorf(workspace.CodeUnavailable, "Nobody who may act for %s has been here yet. It goes on as soon as somebody is.", who)
-	case o.own != "":
-		return o.own, nil
-	case o.writes != "":
-		return o.writes, nil
+	if o == nil {
+		return nil
 	}
-	return o.shown, nil
+	for _, token := range []string{o.own, o.writes, o.shown} {
+		if token != "" && !slices.Contains(tokens, token) {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
 }
 
 func (o *owner) hasToken() bool { return o.own != "" || o.writes != "" || o.shown != "" }
 
-// refused drops a token that the lab takes no more.
-func (e *Engine) refused(who workspace.Owner, token string, err error) {
-	if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
-		return
-	}
+// drop forgets a token by which nothing can be done for an owner any more.
+func (e *Engine) drop(who workspace.Owner, token string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if o := e.owners[who]; o != nil {
@@ -304,19 +327,34 @@ func (e *Engine) refused(who workspace.Owner, token string, err error) {
 	}
 }
 
-// as calls the lab on behalf of an owner: with the token of their programs, and if the lab has revoked that, with the one
-// somebody came by.
+// as calls the lab on behalf of an owner: with the token of their programs, and if the lab takes that no more, or allows it
+// nothing, as that of a user who was deleted, with one that somebody came by. CodeUnauthenticated when the lab takes none of
+// them any more.
 func (e *Engine) as(who workspace.Owner, call func(token string) error) error {
-	for {
-		token, err := e.tokenFor(who)
-		if err != nil {
+	var refused error
+	for _, token := range e.tokensFor(who) {
+		err := call(token)
+		switch workspace.CodeOf(err) {
+		case workspace.CodeUnauthenticated:
+			e.drop(who, token)
+			refused = cmp.Or(refused, err)
+		case workspace.CodeForbidden:
+			refused = err // which says more
+		default:
 			return err
 		}
-		err = call(token)
-		if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
-			return err
-		}
-		e.refused(who, token, err)
+	}
+	if refused != nil {
+		return refused
+	}
+	return nobodyIsHere()
+}
+
+// nobodyIsHere says that there is no token by which something could be done.
+func nobodyIsHere() *workspace.Error {
+	return &workspace.Error{
+		Code: workspace.CodeUnavailable, Message: "ML Lab takes none of the tokens by which somebody has been here for it.",
+		Hint: "Load this page again, and log in if you are asked to.",
 	}
 }
 
@@ -378,27 +416,75 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 		services, err = e.lab.Services(ctx, token, string(who))
 		return err
 	})
+	renamed := map[string]string{}
+	if err == nil {
+		renamed, err = e.renamedOf(ctx, who, services)
+	}
 	if ctx.Err() != nil {
 		err = workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer in time at %s.", e.lab.Endpoint())
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	o := e.owners[who]
 	if err != nil {
+		defer e.mu.Unlock()
 		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
 		return err
 	}
 	o.lookedAt = began
-	e.take(who, services, began)
+	leftovers := e.take(who, services, renamed, began)
+	e.mu.Unlock()
+	for _, name := range leftovers {
+		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
+		e.log.Info("the lab still listed a workspace by a name that its container has no more", "name", name, "owner", who, "forgotten", err == nil)
+	}
 	return nil
 }
 
-// take compares what the lab tells of an owner's services with what is known. The caller holds the lock.
-func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began time.Time) {
-	there, others := map[workspace.ID]bool{}, map[workspace.ID]bool{}
+func byID(services []contaxy.Service) map[string]contaxy.Service {
+	all := make(map[string]contaxy.Service, len(services))
+	for _, service := range services {
+		all[service.ID] = service
+	}
+	return all
+}
+
+// renamedOf finds the services whose containers have another name now, and these names. Asked for one service the lab goes by
+// the labels of containers, so it says which it is.
+func (e *Engine) renamedOf(ctx context.Context, who workspace.Owner, services []contaxy.Service) (map[string]string, error) {
+	all := byID(services)
+	names := otherNames(all)
+	for id, name := range names {
+		var asked contaxy.Service
+		err := e.as(who, func(token string) (err error) {
+			asked, err = e.lab.Service(ctx, token, string(who), id)
+			return err
+		})
+		if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
+			return nil, err
+		}
+		if asked.InternalID != all[name].InternalID {
+			delete(names, id)
+		}
+	}
+	return names, nil
+}
+
+// take compares what the lab tells of an owner's services, and of the other names of their containers, with what is known. It
+// returns those that only stand for a name that a container had. The caller holds the lock.
+func (e *Engine) take(who workspace.Owner, services []contaxy.Service, renamed map[string]string, began time.Time) (leftovers []string) {
+	there, others, all := map[workspace.ID]bool{}, map[workspace.ID]bool{}, byID(services)
 	e.owners[who].others = others
 	for _, service := range services {
 		id := workspace.ID(service.ID)
+		if isWorkspace(service) && isOtherName(service, all) {
+			isName := renamed[service.Metadata[metaID]] == service.ID
+			if !isName && !isUsed(service) && service.Status == contaxy.StatusStopped {
+				leftovers = append(leftovers, service.ID)
+			}
+			if isName || !isUsed(service) {
+				continue
+			}
+		}
 		if !isWorkspace(service) || !id.Valid() {
 			others[id] = true
 			continue
@@ -412,6 +498,19 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 			h = &held{owner: who}
 			e.services[id] = h
 		}
+		if h.owner != who { // what is done to it would be done to that of somebody else
+			if !h.disputed {
+				e.log.Warn("the lab tells of the same workspace in two projects", "id", id, "owner", h.owner, "ignored", who)
+			}
+			h.disputed = true
+			continue
+		}
+		if name := renamed[service.ID]; name != h.renamed {
+			if name != "" {
+				e.log.Warn("the container of a workspace was renamed, so that the lab does not find it", "id", id, "name", name)
+			}
+			h.renamed, known = name, false
+		}
 		e.note(id, h, service, !known, began)
 	}
 	for id, h := range e.services {
@@ -420,6 +519,7 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, began tim
 			e.tell(workspace.Change{Kind: workspace.ChangeDropped, ID: id, At: began})
 		}
 	}
+	return leftovers
 }
 
 // isNewer reports whether a look that began then says more of a service than our own steps. The caller holds the lock.
@@ -435,7 +535,9 @@ func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew b
 	if service.Status == contaxy.StatusStopped && was != nil && was.State == workspace.ContainerCreated {
 		return
 	}
-	h.observed = h.observe(id)
+	if h.observed = h.observe(id); h.observed != nil {
+		h.empty = false
+	}
 	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
 		kept := e.keptOf(h)
 		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: at})
@@ -452,8 +554,17 @@ func (e *Engine) keptOf(h *held) workspace.Kept {
 			kept.Reason = fmt.Sprintf("ML Lab has stopped it: nobody had used it for %s, its idle timeout.", timeout.Round(time.Second))
 		}
 	}
+	if kept.Stopped && h.renamed != "" {
+		kept.Code = workspace.ReasonRemoved
+		kept.Reason = fmt.Sprintf("Its container runs on under another name, %s, which somebody has given it with Docker: ML Lab does not find it there. "+
+			"`docker rename %s %s` brings it back; a start replaces it by a new one.", h.renamed, h.renamed, kept.ID)
+	}
 	if kept.Stopped && kept.Reason == "" {
 		kept.Reason = "It was stopped in ML Lab."
+		if made := h.service.Metadata[metaID]; made != "" && made != h.service.ID {
+			kept.Code = workspace.ReasonRemoved
+			kept.Reason = fmt.Sprintf("ML Lab has taken it for a workspace of its own when somebody renamed the container of %s. It has files of its own, if any; delete it if nobody needs it.", kept.Spec.DisplayName)
+		}
 	}
 	return kept
 }
@@ -465,7 +576,7 @@ func (h *held) observe(id workspace.ID) *workspace.Observed {
 		return nil
 	}
 	observed := &workspace.Observed{
-		ID: id, Owner: h.owner, Image: service.ContainerImage, Volume: volumeOf(h.owner, id), Profile: service.Metadata[metaProfile],
+		ID: id, Owner: h.owner, Image: keptOf(h.owner, service).Spec.Image, Volume: volumeOf(h.owner, id), Profile: service.Metadata[metaProfile],
 		DisplayName: keptOf(h.owner, service).Spec.DisplayName, Handle: service.InternalID, StartedAt: service.StartedAt.Time, FinishedAt: service.StoppedAt.Time,
 	}
 	if observed.Handle == "" {
@@ -505,6 +616,9 @@ func (e *Engine) Snapshot(context.Context) (workspace.Snapshot, error) {
 		snapshot.Kept = append(snapshot.Kept, kept)
 		if h.observed != nil {
 			snapshot.Workspaces = append(snapshot.Workspaces, *h.observed)
+		}
+		if h.empty {
+			continue
 		}
 		snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{
 			Name: kept.Volume, Owner: h.owner, UID: h.mark.uid, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB,

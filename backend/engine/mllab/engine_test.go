@@ -97,19 +97,62 @@ func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
 	require.Len(t, told, 1)
 }
 
-// The lab's proxy passes the token on into the workspace, where its owner can read it.
-func TestAnswers_AWorkspaceIsAskedWithItsOwnersTokenOnly(t *testing.T) {
+// The lab's proxy passes on into the workspace by what it is asked, and whoever has made the workspace can read it there.
+func TestAnswers_AWorkspaceIsAskedByATokenThatIsGoodForNothingElse(t *testing.T) {
 	came := make(chan string, 1)
 	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/api/users/ada0/token" {
+		switch r.URL.Path {
+		case "/api/auth/tokens":
+			require.Equal(t, "scope=projects%2Fada0%2Fservices%2Fthesis%2Faccess%2F8080%23read&token_type=session-token", r.URL.RawQuery)
+			answers(t, w, `"for-this-workspace"`)
+		case "/api/users/ada0/token":
 			answers(t, w, `"of-adas-programs"`)
-			return
+		default:
+			came <- r.Header.Get("Authorization") + r.Header.Get("Cookie")
 		}
-		came <- r.Header.Get("Authorization") + r.Header.Get("Cookie")
 	})
 	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator", true) // nobody watches
-	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{Owner: "ada0", AccessPath: "/projects/ada0/services/s/access/8080b"}))
-	require.Equal(t, "ct_token=of-adas-programs", <-came)
+	_, err := engine.programToken(t.Context(), "ada0")
+	require.NoError(t, err)
+	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{ID: "thesis", Owner: "ada0", Port: 8080, AccessPath: "/projects/ada0/services/thesis/access/8080b"}))
+	require.Equal(t, "ct_session_token=for-this-workspace", <-came)
+}
+
+func TestLook_AWorkspaceIsOfThatOwnerOfWhomItWasKnownFirst(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	for _, who := range []workspace.Owner{"ada0", "bob0"} {
+		_ = engine.Visit(t.Context(), who, "token", true) // nobody watches
+		require.NoError(t, engine.lookAt(t.Context(), who))
+	}
+	snapshot, err := engine.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Kept, 1)
+	require.Equal(t, workspace.Owner("ada0"), snapshot.Kept[0].Owner)
+}
+
+// Who deletes a workspace in the lab need not be who may have one made with the token of its owner in it.
+func TestDefine_WhatWasDeletedInTheLabIsNotMadeAgain(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("%s must not be asked for", r.Method)
+		}
+		w.WriteHeader(http.StatusNotFound)
+		answers(t, w, `{"code": 404, "message": "There is none."}`)
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	err := engine.define(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Kept: true}, func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
+}
+
+func TestVisit_ATokenThatTheLabTakesNoMoreIsNoOutage(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		answers(t, w, `{"code": 401, "message": "Invalid API Token."}`)
+	})
+	watch(t, engine, func(workspace.Change) {})
+	require.Equal(t, workspace.CodeUnauthenticated, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "revoked", true)))
+	_, err := engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepStop, Deployment: workspace.Deployment{ID: "x", Owner: "ada0"}}, func(workspace.Progress) {})
+	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(err), "what goes on by itself waits for somebody")
 }
 
 func TestVisit_WhoOnlyLooksOnDoesNotActForOthers(t *testing.T) {
@@ -130,13 +173,14 @@ func TestRemoveStorage_SaysThatFilesAreLeft(t *testing.T) {
 		case http.MethodPost:
 			w.WriteHeader(http.StatusBadRequest)
 			answers(t, w, `{"code": 400, "message": "Could not deploy service.", "explanation": "no such device"}`)
+		case http.MethodPatch: // which writes down what is about to be done
 		default:
 			t.Errorf("%s must not be asked for", r.Method)
 		}
 	})
 	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
-	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0"})
+	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Deleted: true})
 	require.ErrorContains(t, err, "no such device")
 }
 
@@ -338,4 +382,34 @@ func TestStorage_WhatTheLabHasWrittenDownAndCouldNotStartIsDone(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, observed)
 	require.True(t, patched.Load())
+}
+
+func TestOtherNames_AreOfContainersThatWereRenamed(t *testing.T) {
+	visited := contaxy.Time{Time: time.Unix(1, 0)}
+	all := map[string]contaxy.Service{}
+	for _, service := range []contaxy.Service{
+		{ID: "a", Status: contaxy.StatusStopped, Metadata: map[string]string{metaID: "a"}},
+		{ID: "a-old", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "a"}},
+		{ID: "b", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-old", Status: contaxy.StatusStopped, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-copy", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}},
+		{ID: "b-own", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "b"}, LastAccess: visited},
+		{ID: "alone", Status: contaxy.StatusRunning, Metadata: map[string]string{metaID: "gone"}},
+	} {
+		all[service.ID] = service
+	}
+	require.Equal(t, map[string]string{"a": "a-old"}, otherNames(all))
+	for id, other := range map[string]bool{"a": false, "a-old": true, "b": false, "b-old": true, "b-copy": true, "b-own": true, "alone": false} {
+		require.Equal(t, other, isOtherName(all[id], all), id)
+	}
+
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, `{"id": "a", "internal_id": "of-a"}`) })
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	old := all["a-old"]
+	for handle, want := range map[string]map[string]string{"of-a": {"a": "a-old"}, "another": {}} {
+		old.InternalID = handle
+		found, err := engine.renamedOf(t.Context(), "ada0", []contaxy.Service{all["a"], old})
+		require.NoError(t, err)
+		require.Equal(t, want, found)
+	}
 }

@@ -1,8 +1,11 @@
 package mllab
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"lab-workspace-manager/backend/contaxy"
@@ -16,12 +19,23 @@ import (
 //	create          a container of an earlier attempt makes way for the next one
 //	start, answers  as everywhere
 //	stop, remove    the lab stops and removes at once; the log is read before
-//	remove-storage  the volume is gone; for that the lab needs a container, so a stopped workspace is started once more
+//	remove-storage  the volume is gone; for that the lab needs a container, so a stopped workspace is started once more, of
+//	                another image if need be
 //	release         the service is deleted
 //
 // The lab does to the end what it was asked for, also when nobody waits for its answer any more; whoever asks again asks
 // first what is.
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
+	observed, err := e.carryOut(ctx, step, progress)
+	if workspace.CodeOf(err) == workspace.CodeUnauthenticated { // nobody waits for this who could log in
+		missing := nobodyIsHere()
+		missing.Err = err
+		return nil, missing
+	}
+	return observed, err
+}
+
+func (e *Engine) carryOut(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -119,7 +133,7 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 		if service.InternalID == "" {
 			h.mark.handle = string(d.ID)
 		}
-		h.log, h.cleared = nil, false
+		h.log, h.cleared, h.empty = nil, false, false
 	}
 	h.observed = h.observe(d.ID)
 }
@@ -128,12 +142,17 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress func(workspace.Progress)) error {
 	service, err := e.fetch(ctx, d)
 	switch {
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
+		return e.deploy(ctx, d)
+	case workspace.CodeOf(err) == workspace.CodeNotFound && d.Kept:
+		// Whoever may delete it need not be who may make one, with a token of its owner in it.
+		return workspace.Errorf(workspace.CodeNotFound, "It was deleted in ML Lab.")
 	case workspace.CodeOf(err) == workspace.CodeNotFound:
 		return e.deploy(ctx, d)
 	case err != nil:
 		return err
 	case !differs(service, d):
-		e.took(d, service, false)
+		e.took(d, e.asListed(service), false)
 		return nil
 	}
 	if service.Status != contaxy.StatusStopped {
@@ -158,14 +177,20 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	return nil
 }
 
+// deploy has the lab write a workspace down: with the token for the programs of its owner, or, if it was there before, with
+// the parameters that it had.
 func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
-	token, err := e.programToken(ctx, d.Owner)
-	if err != nil {
-		return err
+	input := inputOf(d, e.base)
+	if input.Parameters = e.parametersOfRewrite(d.ID); input.Parameters == nil {
+		token, err := e.programToken(ctx, d.Owner)
+		if err != nil {
+			return err
+		}
+		input.Parameters = parametersOf(d, token)
 	}
 	var service contaxy.Service
-	err = e.as(d.Owner, func(caller string) (err error) {
-		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), inputOf(d, token, e.base))
+	err := e.as(d.Owner, func(caller string) (err error) {
+		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
 		return err
 	})
 	if err != nil {
@@ -179,6 +204,9 @@ func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
 		return workspace.Errorf(workspace.CodeInternal, "ML Lab would call the workspace %q, which is not how this version of the workspace manager knows it.", service.ID)
 	}
 	e.took(d, service, false)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.rewrites, d.ID)
 	return nil
 }
 
@@ -189,6 +217,7 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 	if err != nil {
 		return err
 	}
+	service = e.asListed(service)
 	if service.Status == contaxy.StatusStopped {
 		e.took(d, service, false)
 		e.mu.Lock()
@@ -209,6 +238,17 @@ func (e *Engine) makeWay(ctx context.Context, d workspace.Deployment) error {
 		return nil
 	}
 	return e.act(ctx, d, contaxy.ActionRestart)
+}
+
+// asListed is a service as the lab lists it. Asked for this one, the lab finds also a container that has another name, and says
+// that it runs; but nobody reaches it.
+func (e *Engine) asListed(service contaxy.Service) contaxy.Service {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h := e.services[workspace.ID(service.ID)]; h != nil && h.renamed != "" {
+		service.Status, service.InternalID = contaxy.StatusStopped, ""
+	}
+	return service
 }
 
 // isOf reports whether the container of a service was made for a deployment.
@@ -232,7 +272,7 @@ func (e *Engine) start(ctx context.Context, d workspace.Deployment) error {
 	switch state, _ := stateOf(service.Status); {
 	case service.Status == contaxy.StatusStopped:
 		return e.act(ctx, d, contaxy.ActionStart)
-	case state == workspace.ContainerExited:
+	case state == workspace.ContainerExited, e.asListed(service).Status == contaxy.StatusStopped:
 		return e.act(ctx, d, contaxy.ActionRestart)
 	}
 	e.took(d, service, true) // one of an earlier attempt has made way, so this is the one that an earlier try has started
@@ -311,6 +351,11 @@ func (e *Engine) act(ctx context.Context, d workspace.Deployment, action string)
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	if h := e.services[d.ID]; h != nil {
+		h.renamed = "" // this one was made by the lab just now
+	}
+	e.mu.Unlock()
 	e.took(d, service, true)
 	return nil
 }
@@ -335,7 +380,7 @@ const keptLines = 500
 func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	service, err := e.fetch(ctx, d)
 	switch {
-	case workspace.CodeOf(err) == workspace.CodeNotFound && e.isRewritten(d.ID):
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
 		return e.writeAgain(ctx, d, nil)
 	case workspace.CodeOf(err) == workspace.CodeNotFound, err == nil && service.Status == contaxy.StatusStopped:
 		e.ended(d, service, nil)
@@ -368,9 +413,9 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 // asked for that end who may want it. The lab keeps the files of what is deleted without them, so it is deleted, and written
 // down again.
 func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text []byte) error {
-	e.mu.Lock()
-	e.rewrites[d.ID] = true
-	e.mu.Unlock()
+	if err := e.rememberParameters(ctx, d); err != nil {
+		return err
+	}
 	err := e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
@@ -380,7 +425,25 @@ func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text [
 	return e.writeAgain(ctx, d, text)
 }
 
-func (e *Engine) isRewritten(id workspace.ID) bool {
+// rememberParameters reads what a service that is about to be deleted has to be given when it is written down again: it may
+// have been made by somebody else, with parameters of their own and without the token of its owner.
+func (e *Engine) rememberParameters(ctx context.Context, d workspace.Deployment) error {
+	var parameters map[string]string
+	err := e.as(d.Owner, func(token string) (err error) {
+		parameters, err = e.lab.Parameters(ctx, token, string(d.Owner), string(d.ID))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rewrites[d.ID] = parameters
+	return nil
+}
+
+// parametersOfRewrite is what rememberParameters has read of a service that is still to be written down; nil for others.
+func (e *Engine) parametersOfRewrite(id workspace.ID) map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.rewrites[id]
@@ -398,7 +461,6 @@ func (e *Engine) writeAgain(ctx context.Context, d workspace.Deployment, text []
 		return err
 	}
 	e.mu.Lock()
-	delete(e.rewrites, d.ID)
 	h := e.services[d.ID]
 	h.observed, h.created = before, nil
 	service := h.service
@@ -455,8 +517,8 @@ func (e *Engine) remove(ctx context.Context, d workspace.Deployment) error {
 }
 
 // removeStorage has the volume gone. The lab deletes a volume only together with a container that has it mounted, so a
-// workspace without one gets it once more, and with it all the lab keeps of it; where that shall stay, it is written down
-// again.
+// workspace without one gets it once more. What that is for is written down in the lab before: after a restart of this program
+// it goes on.
 func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) error {
 	e.mu.Lock()
 	h := e.services[d.ID]
@@ -466,6 +528,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	}
 	e.mu.Unlock()
 	if cleared {
+		e.emptied(d.ID)
 		return nil
 	}
 	service, err := e.fetch(ctx, d)
@@ -476,18 +539,12 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 		return err
 	}
 	if service.Status == contaxy.StatusStopped {
-		err = e.fly(ctx, d, contaxy.ActionStart)
-		if workspace.CodeOf(err) == workspace.CodeInvalid { // somebody else was quicker, or Docker refuses it
-			if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
-				err = nil
-			}
+		if err := e.haveContainer(ctx, d, service); err != nil {
+			return err
 		}
-		if err != nil {
-			return &workspace.Error{
-				Code: workspace.CodeOf(err), Err: err,
-				Message: "Its files could not be deleted: ML Lab deletes a volume only together with a container, and cannot start one. " + workspace.MessageOf(err),
-			}
-		}
+	}
+	if !d.Deleted { // the lab clears, with its own stop, and keeps the rest
+		return e.clearByStop(ctx, d)
 	}
 	err = e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), true)
@@ -495,15 +552,139 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
-	e.forget(d.ID)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, d.ID)
 	return nil
 }
 
-func (e *Engine) forget(id workspace.ID) {
+// clearByStop ends a container with its files. What was changed for that in the lab is changed back when it is told next what
+// the workspace should be.
+func (e *Engine) clearByStop(ctx context.Context, d workspace.Deployment) error {
+	service, err := e.fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	if !service.ClearVolumeOnStop {
+		clears := true
+		if err := e.patch(ctx, d, contaxy.ServicePatch{ClearVolumeOnStop: &clears}); err != nil {
+			return err
+		}
+	}
+	err = e.as(d.Owner, func(token string) error {
+		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
+	})
+	if err != nil {
+		return err
+	}
+	service, err = e.fetch(ctx, d)
+	if err == nil {
+		e.took(d, service, false)
+		e.emptied(d.ID)
+	}
+	return err
+}
+
+// emptied notes that a workspace has no volume any more.
+func (e *Engine) emptied(id workspace.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.services, id)
-	delete(e.rewrites, id)
+	if h := e.services[id]; h != nil {
+		h.empty = true
+	}
+}
+
+func (e *Engine) patch(ctx context.Context, d workspace.Deployment, patch contaxy.ServicePatch) error {
+	return e.as(d.Owner, func(token string) error {
+		return e.lab.Patch(ctx, token, string(d.Owner), string(d.ID), patch)
+	})
+}
+
+// haveContainer makes a container of a stopped workspace, only to be removed with the volume: of the image of the workspace,
+// and where the lab cannot start that, because it is gone, of another one that surely is there.
+func (e *Engine) haveContainer(ctx context.Context, d workspace.Deployment, service contaxy.Service) error {
+	removal, clears := string(workspace.RemovalOfAll), true
+	first := contaxy.ServicePatch{Metadata: map[string]*string{metaRemoval: &removal}}
+	if !d.Deleted {
+		removal, first.ClearVolumeOnStop = string(workspace.RemovalOfFiles), &clears
+	}
+	if err := e.patch(ctx, d, first); err != nil {
+		return err
+	}
+	failed := e.startOnce(ctx, d)
+	if !isNoStart(failed) {
+		return failed
+	}
+	own := cmp.Or(service.Metadata[metaImage], service.ContainerImage)
+	for _, image := range e.imagesThere(ctx, d.Owner) {
+		if image == service.ContainerImage {
+			continue
+		}
+		err := e.patch(ctx, d, contaxy.ServicePatch{ContainerImage: image, Args: helpersArgs, Metadata: map[string]*string{metaImage: &own}})
+		if err == nil {
+			err = e.startOnce(ctx, d)
+		}
+		if !isNoStart(err) {
+			return err
+		}
+	}
+	why := "ML Lab starts none: " + workspace.MessageOf(failed)
+	if workspace.CodeOf(failed) == workspace.CodeInternal { // it does not say more to anybody
+		why = fmt.Sprintf("ML Lab cannot start one. The image %s may be gone.", own)
+	}
+	return &workspace.Error{
+		Code: workspace.CodeOf(failed), Err: failed,
+		Message: "Its files are not deleted yet. That takes a container of it, and " + why,
+		Hint:    "It is tried again by and by, with the images of workspaces that run, too. It can also be deleted without its files, or kept.",
+	}
+}
+
+// helpersArgs have an image end soon that is started in place of another, if it takes arguments as ours does. Others are ended
+// with their volume.
+var helpersArgs = []string{"--version"}
+
+// isNoStart reports whether the lab has tried to start something and could not.
+func isNoStart(err error) bool {
+	code := workspace.CodeOf(err)
+	return code == workspace.CodeInternal || code == workspace.CodeInvalid
+}
+
+// startOnce has the lab make a container. One that was made and does not run will do.
+func (e *Engine) startOnce(ctx context.Context, d workspace.Deployment) error {
+	err := e.fly(ctx, d, contaxy.ActionStart)
+	if isNoStart(err) {
+		if service, again := e.fetch(ctx, d); again == nil && service.Status != contaxy.StatusStopped {
+			return nil
+		}
+	}
+	return err
+}
+
+// imagesThere are images that the lab's machine surely has, since containers of them run: those of the owner's other
+// workspaces, and of the lab's extensions, as this program usually is.
+func (e *Engine) imagesThere(ctx context.Context, who workspace.Owner) (images []string) {
+	e.mu.Lock()
+	for _, h := range e.services {
+		if h.owner == who && h.service.Status == contaxy.StatusRunning {
+			images = append(images, h.service.ContainerImage)
+		}
+	}
+	e.mu.Unlock()
+	var extensions []contaxy.Extension
+	err := e.as(who, func(token string) (err error) {
+		extensions, err = e.lab.Extensions(ctx, token, contaxy.GlobalProject)
+		return err
+	})
+	if err != nil {
+		e.log.Warn("the lab does not tell of its extensions, whose images may serve", "error", err)
+	}
+	for _, extension := range extensions {
+		if extension.Status == contaxy.StatusRunning {
+			images = append(images, extension.ContainerImage)
+		}
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
 }
 
 // release deletes the service.
@@ -514,6 +695,9 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
 		return err
 	}
-	e.forget(d.ID)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.services, d.ID)
+	delete(e.rewrites, d.ID)
 	return nil
 }

@@ -1,6 +1,7 @@
 package mllab
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,10 +18,38 @@ const (
 	metaKind    = "ctxy.workspaceExtension.deploymentType"
 	metaName    = "ctxy.workspaceExtension.displayName"
 	metaProfile = "ctxy.workspaceExtension.profile"
+	metaRemoval = "ctxy.workspaceExtension.removal" // what is being removed of it, of which there is a container only for that
+	metaImage   = "ctxy.workspaceExtension.image"   // its own image, while that container is of another
 
 	kindWorkspace = "workspace"
 	namePrefix    = "WS "
 )
+
+// metaID is where the lab itself writes the id of a service, which its container keeps as a label whatever it is called.
+const metaID = "ctxy.deploymentId"
+
+// isOtherName reports whether a service is one that the lab knows already, by another name: somebody has renamed its container
+// (or made a copy of it), and the lab, which lists by names, has written that down as one more. There it stays when the
+// container has its name back.
+func isOtherName(service contaxy.Service, all map[string]contaxy.Service) bool {
+	made := service.Metadata[metaID]
+	_, known := all[made]
+	return known && made != service.ID
+}
+
+// isUsed reports whether a service was started or visited by its name: then it may have become one of its own.
+func isUsed(service contaxy.Service) bool { return !service.LastAccess.IsZero() }
+
+// otherNames are the names that containers of services seem to have in place of their own, by the ids of these.
+func otherNames(all map[string]contaxy.Service) map[string]string {
+	names := map[string]string{}
+	for id, service := range all {
+		if isOtherName(service, all) && service.Status != contaxy.StatusStopped && all[service.Metadata[metaID]].Status == contaxy.StatusStopped {
+			names[service.Metadata[metaID]] = id
+		}
+	}
+	return names
+}
 
 // upstreamEndpoint is where upstream's workspaces listen, with the path kept.
 const upstreamEndpoint = "8080b"
@@ -120,10 +149,11 @@ func argsOf(d workspace.Deployment, base string) []string {
 	return args
 }
 
-func inputOf(d workspace.Deployment, userToken, base string) contaxy.ServiceInput {
+// inputOf is a workspace as the lab is to write it down, but for its parameters.
+func inputOf(d workspace.Deployment, base string) contaxy.ServiceInput {
 	return contaxy.ServiceInput{
 		ContainerImage: d.Image, DisplayName: labNameOf(d), Endpoints: []string{endpointOf(d)}, Metadata: metadataOf(d),
-		Parameters: parametersOf(d, userToken), Compute: computeOf(d), Args: argsOf(d, base),
+		Compute: computeOf(d), Args: argsOf(d, base),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop, IsStopped: true,
 	}
 }
@@ -132,7 +162,7 @@ func inputOf(d workspace.Deployment, userToken, base string) contaxy.ServiceInpu
 func differs(service contaxy.Service, d workspace.Deployment) bool {
 	wanted := computeOf(d)
 	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, []string{endpointOf(d)}) ||
-		!maps.Equal(ours(service.Metadata), metadataOf(d)) ||
+		!maps.Equal(ours(service.Metadata), ours(metadataOf(d))) ||
 		valueOf(service.Compute.MaxCPUs) != *wanted.MaxCPUs || valueOf(service.Compute.MaxMemory) != *wanted.MaxMemory ||
 		valueOf(service.Compute.MaxVolumeSize) != valueOf(wanted.MaxVolumeSize) || valueOf(service.Compute.MaxContainerSize) != valueOf(wanted.MaxContainerSize) ||
 		valueOf(service.IdleTimeout) != valueOf(idleOf(d)) || service.ClearVolumeOnStop != d.ClearOnStop
@@ -141,8 +171,8 @@ func differs(service contaxy.Service, d workspace.Deployment) bool {
 // ours picks from the metadata, into which the lab mixes its own labels, what we write there.
 func ours(metadata map[string]string) map[string]string {
 	picked := map[string]string{}
-	for _, key := range []string{metaKind, metaName, metaProfile} {
-		if value, there := metadata[key]; there {
+	for _, key := range []string{metaKind, metaName, metaProfile, metaRemoval, metaImage} {
+		if value := metadata[key]; value != "" {
 			picked[key] = value
 		}
 	}
@@ -179,9 +209,9 @@ func updateOf(service contaxy.Service, d workspace.Deployment, base string) cont
 func keptOf(owner workspace.Owner, service contaxy.Service) workspace.Kept {
 	kept := workspace.Kept{
 		ID: workspace.ID(service.ID), Owner: owner, CreatedAt: service.CreatedAt.Time, Stopped: service.Status == contaxy.StatusStopped,
-		Volume: volumeOf(owner, workspace.ID(service.ID)),
+		Volume: volumeOf(owner, workspace.ID(service.ID)), Removal: workspace.Removal(service.Metadata[metaRemoval]),
 		Spec: workspace.Spec{
-			DisplayName: strings.TrimPrefix(service.DisplayName, namePrefix), Image: service.ContainerImage, Profile: service.Metadata[metaProfile],
+			DisplayName: strings.TrimPrefix(service.DisplayName, namePrefix), Image: cmp.Or(service.Metadata[metaImage], service.ContainerImage), Profile: service.Metadata[metaProfile],
 			Compute: workspace.Compute{CPUs: valueOf(service.Compute.MaxCPUs), MemoryMB: valueOf(service.Compute.MaxMemory)},
 			Storage: workspace.Storage{VolumeMB: valueOf(service.Compute.MaxVolumeSize), ContainerMB: valueOf(service.Compute.MaxContainerSize)},
 			// The lab counts in seconds, as a decimal number.

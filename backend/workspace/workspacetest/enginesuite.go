@@ -454,7 +454,9 @@ func (s *engineSuite) keepsWhatItIsTold(t *testing.T) {
 
 	t.Log("what was deleted with its files begins without them")
 	s.do(t, workspace.StepStorage, d)
-	s.do(t, workspace.StepRemoveStorage, d)
+	gone := d
+	gone.Deleted = true
+	s.do(t, workspace.StepRemoveStorage, gone)
 	require.Nil(t, kept())
 	s.do(t, workspace.StepRelease, d)
 }

@@ -18,6 +18,7 @@ type KeepingEngine struct {
 	kept map[workspace.ID]workspace.Deployment
 	made map[workspace.ID]time.Time
 	lost map[workspace.ID]bool // containers that it does not see
+	left map[workspace.ID]workspace.Removal
 }
 
 // KeepingNamespace is the first part of the ids of what a KeepingEngine keeps.
@@ -27,7 +28,7 @@ var _ workspace.Engine = (*KeepingEngine)(nil)
 
 // NewKeepingEngine makes one that keeps nothing yet.
 func NewKeepingEngine() *KeepingEngine {
-	return &KeepingEngine{FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}, lost: map[workspace.ID]bool{}}
+	return &KeepingEngine{FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}, lost: map[workspace.ID]bool{}, left: map[workspace.ID]workspace.Removal{}}
 }
 
 // Capabilities says that it keeps, and stops what is idle.
@@ -86,8 +87,14 @@ func (k *KeepingEngine) Execute(ctx context.Context, step workspace.Step, progre
 		}
 		return do(workspace.StepCreate, workspace.StepStart)
 	case workspace.StepRemoveStorage, workspace.StepRelease:
+		if k.Fault != nil {
+			if err := k.Fault(ctx, step); err != nil {
+				return nil, err
+			}
+		}
 		k.mu.Lock()
 		delete(k.kept, d.ID)
+		delete(k.left, d.ID)
 		k.mu.Unlock()
 		return do(workspace.StepRemove)
 	}
@@ -115,7 +122,7 @@ func (k *KeepingEngine) observed(id workspace.ID) *workspace.Observed {
 // word is what it says of a workspace.
 func (k *KeepingEngine) word(d workspace.Deployment) workspace.Kept {
 	kept := workspace.Kept{
-		ID: d.ID, Owner: d.Owner, Volume: d.Volume, CreatedAt: k.made[d.ID], Observed: k.observed(d.ID),
+		ID: d.ID, Owner: d.Owner, Volume: d.Volume, CreatedAt: k.made[d.ID], Observed: k.observed(d.ID), Removal: k.left[d.ID],
 		Spec: workspace.Spec{
 			DisplayName: d.DisplayName, Image: d.Image, Profile: d.Profile, Port: d.Port, Storage: d.Storage,
 			Compute:     workspace.Compute{CPUs: d.Compute.CPUs, MemoryMB: d.Compute.MemoryMB},
@@ -199,6 +206,14 @@ func (k *KeepingEngine) LoseSightOf(id workspace.ID, lost bool) {
 	k.lost[id] = lost
 	k.mu.Unlock()
 	k.tellOf(id)
+}
+
+// LeaveRemoval makes it as it is when a removal was begun and nobody goes on with it: there is a container for that only.
+func (k *KeepingEngine) LeaveRemoval(id workspace.ID, removal workspace.Removal) {
+	k.mu.Lock()
+	k.left[id] = removal
+	k.mu.Unlock()
+	k.StartAnewByHand(id)
 }
 
 // ForgetMarks makes it forget for what its containers were made, as an engine does that was started anew.

@@ -72,6 +72,11 @@ describe('events keep the cache fresh', () => {
   test('a removed one goes', () => {
     applyEvent(cache, { seq: 2, type: 'workspace_removed', id: 'a', owner: 'ada0' });
     expect(names()).toEqual(['c']);
+    expect(cache.getQueryData(keys.gone)).toBeUndefined();
+  });
+  test('one that somebody else has deleted goes with a word', () => {
+    applyEvent(cache, { seq: 2, type: 'workspace_removed', id: 'a', owner: 'ada0', reason: 'a was deleted in ML Lab.' });
+    expect(cache.getQueryData(keys.gone)).toEqual({ seq: 2, reason: 'a was deleted in ML Lab.' });
   });
   test('one workspace does not stand for a list nobody has asked for yet', () => {
     const empty = new QueryClient();

@@ -13,6 +13,7 @@ export const keys = {
   volumes: ['volumes'],
   quota: ['quota'],
   use: ['use'],
+  gone: ['gone'],
   admin: ['admin'],
 } as const;
 
@@ -28,6 +29,8 @@ export const queries = {
   quota: (client: WorkspaceClient) => queryOptions({ queryKey: keys.quota, queryFn: client.quota, ...keptByEvents }),
   /** Only events bring it. */
   use: queryOptions<Use[]>({ queryKey: keys.use, queryFn: skipToken, ...keptByEvents }),
+  /** Why the last workspace is gone that nobody has deleted here. Only events bring it. */
+  gone: queryOptions<{ seq: number; reason: string }>({ queryKey: keys.gone, queryFn: skipToken, ...keptByEvents }),
   limits: (client: WorkspaceClient, profile: string) => queryOptions({ queryKey: ['limits', profile], queryFn: () => client.limits(profile), staleTime: 15_000 }),
   profiles: (client: WorkspaceClient) => queryOptions({ queryKey: ['profiles'], queryFn: client.profiles, staleTime: 60_000 }),
   adminOverview: (client: WorkspaceClient) => queryOptions({ queryKey: [...keys.admin, 'overview'], queryFn: client.adminOverview, refetchInterval: 5_000 }),
@@ -55,6 +58,7 @@ export function applyEvent(cache: QueryClient, event: LabEvent): void {
       return;
     case 'workspace_removed':
       cache.setQueryData<Workspace[]>(keys.workspaces, (list) => list?.filter((workspace) => workspace.id !== event.id));
+      if (event.reason !== undefined) cache.setQueryData(keys.gone, { seq: event.seq, reason: event.reason });
       return;
     case 'volumes':
       cache.setQueryData<Volume[]>(keys.volumes, event.volumes);

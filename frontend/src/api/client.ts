@@ -78,6 +78,8 @@ export interface WorkspaceClient {
   /** Stops it, or calls its start off. */
   stop: (id: string) => Promise<void>;
   restart: (id: string) => Promise<void>;
+  /** Takes its deletion back, while its files cannot be deleted. */
+  keep: (id: string) => Promise<void>;
   /** Answers when it is gone. Its files stay unless deleteFiles. */
   delete: (id: string, deleteFiles: boolean) => Promise<void>;
   /** Returns a one-time address. In the window it has then been opened in the system's browser already. */

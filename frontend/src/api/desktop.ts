@@ -22,6 +22,7 @@ export interface DesktopApp {
   Start: (id: string) => Promise<void>;
   Stop: (id: string) => Promise<void>;
   Restart: (id: string) => Promise<void>;
+  Keep: (id: string) => Promise<void>;
   Delete: (id: string, deleteVolumes: boolean) => Promise<void>;
   Open: (id: string) => Promise<string>;
   OpenExternal: (address: string) => Promise<void>;
@@ -81,6 +82,7 @@ export function createDesktopClient(app: DesktopApp, runtime: DesktopRuntime): W
     start: (id) => call(app.Start(id)),
     stop: (id) => call(app.Stop(id)),
     restart: (id) => call(app.Restart(id)),
+    keep: (id) => call(app.Keep(id)),
     delete: (id, deleteFiles) => call(app.Delete(id, deleteFiles)),
     open: (id) => call(app.Open(id)),
     usage: (id) => call(app.Usage(id)),

@@ -117,6 +117,7 @@ export function createHttpClient(base: URL, acting?: string): WorkspaceClient {
     start: async (id) => call('POST', await workspace(id, ':start')),
     stop: async (id) => call('POST', await workspace(id, ':stop')),
     restart: async (id) => call('POST', await workspace(id, ':restart')),
+    keep: async (id) => call('POST', await workspace(id, ':keep')),
     delete: async (id, deleteFiles) => call('DELETE', `${await workspace(id)}?delete_volumes=${String(deleteFiles)}`),
     open: async (id, address?: Address) => {
       const answer = await send('POST', await workspace(id, ':open'), address === undefined ? {} : { address });

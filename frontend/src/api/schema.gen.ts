@@ -382,7 +382,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a workspace
-         * @description Answers when it is gone. Its files are kept in their volume unless `delete_volumes` is true.
+         * @description Answers when it is gone. Its files are kept in their volume unless `delete_volumes` is true. Asked once more without, it is deleted without files that could not be.
          */
         delete: operations["delete-workspace"];
         options?: never;
@@ -442,6 +442,26 @@ export interface paths {
         put?: never;
         /** Keep a workspace from being stopped for being unused */
         post: operations["extend-workspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/users/{user_id}/workspace/{workspace_id}:keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a deletion back
+         * @description Only while its files cannot be deleted. It is stopped then.
+         */
+        post: operations["keep-workspace"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1660,6 +1680,8 @@ export interface operations {
                         id?: string;
                         owner?: string;
                         quota?: components["schemas"]["Quota"];
+                        /** @description Of workspace_removed: why, where it was not asked for here. */
+                        reason?: string;
                         /** Format: int64 */
                         seq: number;
                         /** @enum {string} */
@@ -2381,6 +2403,38 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Workspace"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "keep-workspace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the owner. */
+                user_id: string;
+                /** @description Id of the workspace. */
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {

@@ -4,7 +4,7 @@ import type { components } from './schema.gen';
 
 type Schemas = components['schemas'];
 
-export type Action = 'open' | 'start' | 'stop' | 'restart' | 'update' | 'delete' | 'cancel';
+export type Action = 'open' | 'start' | 'stop' | 'restart' | 'update' | 'delete' | 'keep' | 'cancel';
 export type Status = Schemas['Workspace']['status'];
 
 export interface Workspace extends Omit<Schemas['Workspace'], 'actions' | 'idle' | 'idle_timeout' | 'progress'> {
@@ -56,7 +56,7 @@ export type Address = 'host' | 'loopback';
 export type LabEvent =
   | { seq: number; type: 'snapshot'; workspaces: Workspace[]; volumes: Volume[]; host: Host; quota: Quota }
   | { seq: number; type: 'workspace'; workspace: Workspace }
-  | { seq: number; type: 'workspace_removed'; id: string; owner: string }
+  | { seq: number; type: 'workspace_removed'; id: string; owner: string; reason?: string }
   | { seq: number; type: 'volumes'; volumes: Volume[] }
   | { seq: number; type: 'host'; host: Host }
   | { seq: number; type: 'quota'; quota: Quota }

@@ -58,5 +58,6 @@ test('a place in the queue, if there is a number', () => {
 
 test('what the manager stopped says why, what its owner stopped does not', () => {
   expect(wasStoppedForAReason({ status: 'stopped', reason_code: 'idle' })).toBe(true);
+  expect(wasStoppedForAReason({ status: 'stopped', reason_code: 'removed' })).toBe(true);
   expect(wasStoppedForAReason({ status: 'stopped', reason_code: '' })).toBe(false);
 });

@@ -73,7 +73,7 @@ export function namesOf(fields: readonly string[]): string {
 
 /** Whether the manager or an administrator stopped it, so that the reason deserves room. */
 export function wasStoppedForAReason(workspace: Pick<Workspace, 'status' | 'reason_code'>): boolean {
-  return workspace.status === 'stopped' && ['idle', 'storage_full', 'over_quota', 'admin'].includes(workspace.reason_code);
+  return workspace.status === 'stopped' && ['idle', 'storage_full', 'over_quota', 'admin', 'removed'].includes(workspace.reason_code);
 }
 
 /** How a queued workspace stands: "position 3". */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { host, limit, step, workspace } from '../../test/samples';
 import type { Status, Workspace } from '../api/types';
-import { currentStep, lastLinesOf, lookOf, moreMemory, nextStepOf } from './state';
+import { currentStep, lastLinesOf, lookOf, moreMemory, nextStepOf, saysWhy } from './state';
 
 const memory = host().limits.memory;
 
@@ -57,4 +57,13 @@ test('the current step is the one that goes on or failed', () => {
 test('the last lines come from the step that failed', () => {
   const steps = [step({ state: 'done', log: ['built'] }), step({ state: 'failed', log: ['boom'] })];
   expect(lastLinesOf(workspace({ progress: { steps, cancellable: false } }))).toEqual(['boom']);
+});
+
+describe('why it is so', () => {
+  test.each<[string, Partial<Workspace>, boolean]>([
+    ['is said of what has ended', { status: 'failed', reason: 'Out of memory.' }, true],
+    ['goes without saying of an end', { status: 'terminating', reason: 'Being deleted.' }, false],
+    ['is said of an end that does not come', { status: 'terminating', reason: 'Its files are not deleted yet.', reason_code: 'tried_again' }, true],
+    ['is nothing where nothing is said', { status: 'stopped', reason: '' }, false],
+  ])('%s', (_, part, said) => expect(saysWhy(workspace(part))).toBe(said));
 });

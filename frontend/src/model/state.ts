@@ -31,6 +31,11 @@ export function lookOf(workspace: Pick<Workspace, 'status' | 'phase' | 'desired'
   }
 }
 
+/** Whether why it is so is worth room: that it ends because it should goes without saying. */
+export function saysWhy(workspace: Pick<Workspace, 'status' | 'reason' | 'reason_code'>): boolean {
+  return workspace.reason !== '' && (workspace.status !== 'terminating' || workspace.reason_code === 'tried_again');
+}
+
 /** The one thing to do next. */
 export type NextStep =
   | { do: 'open' | 'cancel' | 'start'; label: string }
@@ -93,11 +98,6 @@ export function lastLinesOf(workspace: Pick<Workspace, 'progress'>): string[] {
 /** It ran or tried to, and is over. */
 export function hasEnded(workspace: Pick<Workspace, 'status'>): boolean {
   return workspace.status === 'failed' || workspace.status === 'succeeded';
-}
-
-/** Why a deletion does not come to its end; "" where it goes on, of which its state says all there is. */
-export function whatKeepsIt(workspace: Pick<Workspace, 'status' | 'desired' | 'reason'>): string {
-  return workspace.status === 'terminating' && workspace.desired === 'deleted' && workspace.reason !== 'Being deleted.' ? workspace.reason : '';
 }
 
 export function holdsResources(workspace: Pick<Workspace, 'status'>): boolean {

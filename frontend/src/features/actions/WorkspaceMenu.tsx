@@ -63,9 +63,10 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
           {can('update') && item('Edit', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings')))}
           {can('update') && host?.can.rename === true && item('Rename', () => setDialog('rename'))}
           {item('Logs', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'logs')))}
+          {can('keep') && item('Take its deletion back', () => void actions.keep(workspace))}
           {can('delete') && <Divider />}
-          {can('delete') && item('Delete', () => void remove(), host?.can.volumes === false ? 'Files stay for the next of this name' : '')}
-          {can('delete') && item('Delete with its files …', () => setDialog('deleteFiles'))}
+          {can('delete') && item(can('keep') ? 'Delete without its files' : 'Delete', () => void remove(), host?.can.volumes === false ? 'Files stay for the next of this name' : '')}
+          {can('delete') && !can('keep') && item('Delete with its files …', () => setDialog('deleteFiles'))}
         </Menu>
       )}
       {dialog === 'rename' && <RenameDialog workspace={workspace} onClose={() => setDialog(undefined)} />}

@@ -1,9 +1,9 @@
 // The one place for short messages that no row can say: what was deleted and how to undo it, and why a call failed.
 import Button from '@mui/material/Button';
 import Snackbar from '@mui/material/Snackbar';
-import { useQueryClient } from '@tanstack/react-query';
-import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
-import { keys } from '../../api/cache';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { createContext, useCallback, useContext, useEffect, useState, type ReactNode } from 'react';
+import { keys, queries } from '../../api/cache';
 import { errorOf } from '../../api/client';
 import { useKeys } from '../../components/useKeys';
 
@@ -24,6 +24,10 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
     setNotice((before) => ({ ...next, number: (before?.number ?? 0) + 1 }));
     setOpen(true);
   }, []);
+  const { data: gone } = useQuery(queries.gone);
+  useEffect(() => {
+    if (gone !== undefined) show({ text: gone.reason });
+  }, [gone, show]);
   const close = (): void => setOpen(false);
   const act = (): void => {
     const action = notice?.action;

@@ -17,6 +17,8 @@ export interface Actions {
   /** Also calls a start off. */
   stop: (workspace: Workspace) => Promise<boolean>;
   restart: (workspace: Workspace) => Promise<boolean>;
+  /** Takes its deletion back. */
+  keep: (workspace: Workspace) => Promise<boolean>;
   /** Keeps it from being stopped for being unused, for its idle timeout once more. */
   extend: (workspace: Workspace) => Promise<boolean>;
   /** Throws what the server has against the name. */
@@ -75,6 +77,7 @@ export function useActions(): Actions {
         return stopped;
       },
       restart: (workspace) => reported(() => client.restart(workspace.id)),
+      keep: (workspace) => reported(() => client.keep(workspace.id)),
       extend: (workspace) => reported(async () => putWorkspace(cache, await client.extend(workspace.id))),
       rename: async (workspace, name) => putWorkspace(cache, await client.update(workspace.id, { display_name: name })),
       remove: (workspace) =>

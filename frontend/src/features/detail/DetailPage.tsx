@@ -14,7 +14,7 @@ import { useKeys } from '../../components/useKeys';
 import { WithWorkspace } from '../../components/WithWorkspace';
 import { useNow } from '../../components/useNow';
 import { queueText, rowLine, sentenceOf } from '../../model/rowLine';
-import { lookOf, whatKeepsIt } from '../../model/state';
+import { lookOf, saysWhy } from '../../model/state';
 import { pathTo, type DetailTab } from '../../paths';
 import { NextButton } from '../actions/NextButton';
 import { ExtendLink } from '../actions/ExtendLink';
@@ -74,8 +74,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
       </div>
       {workspace.status === 'running' && <RunningReason workspace={workspace} readOnly={readOnly} />}
       {workspace.update_available !== '' && <p className={styles.reason}>{workspace.update_available}</p>}
-      {whatKeepsIt(workspace) !== '' && <p className={styles.reason}>{workspace.reason}</p>}
-      {workspace.reason !== '' && workspace.status !== 'terminating' && (
+      {saysWhy(workspace) && (
         <p className={styles.reason}>
           {workspace.phase === 'queued' && `${sentenceOf(queueText(workspace))} `}
           {workspace.reason}

@@ -12,7 +12,7 @@ import { useNow } from '../../components/useNow';
 import { diskOf, gpusText, nearlyFull, shareOfDisk, usedOf } from '../../model/amounts';
 import { formatAgo, formatCpus, formatMB } from '../../model/format';
 import { queueText, rowLine, wasStoppedForAReason } from '../../model/rowLine';
-import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf, whatKeepsIt } from '../../model/state';
+import { currentStep, hasEnded, holdsResources, lastLinesOf, lookOf, saysWhy } from '../../model/state';
 import { pathTo } from '../../paths';
 import { NextButton } from '../actions/NextButton';
 import { ExtendLink } from '../actions/ExtendLink';
@@ -173,7 +173,7 @@ function StateCell({ workspace, readOnly }: { workspace: Workspace; readOnly: bo
       return (
         <>
           <StateMark look={look} />
-          <div className="small dim">{whatKeepsIt(workspace)}</div>
+          <div className="small dim">{workspace.status !== 'unknown' && saysWhy(workspace) && workspace.reason}</div>
         </>
       );
   }
