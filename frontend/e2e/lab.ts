@@ -75,6 +75,11 @@ export class Lab {
     return Number(docker('inspect', '--format', '{{.HostConfig.Memory}}', ...this.containersOf(owner)));
   }
 
+  /** Has its front ask for the addresses of services anew: it believes one for ten minutes, and the next service of a name may have another. */
+  forgetAddresses(): void {
+    docker('exec', `${name}-backend`, 'nginx', '-s', 'reload');
+  }
+
   /** Takes the lab's backend away, with the front through which everything is reached. */
   goAway(): void {
     docker('stop', '--time', '0', `${name}-backend`);
