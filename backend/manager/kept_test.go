@@ -244,6 +244,7 @@ func TestKept_FilesOutliveTheirWorkspace(t *testing.T) {
 		return listed
 	}
 	require.Len(t, kept(), 1)
+	require.Empty(t, kept()[0].UsedBy)
 
 	t.Log("nobody has them unasked")
 	again := l.create("thesis", workspacetest.FakeGoodImage)

@@ -122,6 +122,7 @@ func (m *Manager) Volumes(caller Caller, owner workspace.Owner) ([]workspace.Vol
 		if remembered, kept := m.kept[name]; kept {
 			volume.DisplayName, volume.KeptSince = remembered.DisplayName, remembered.KeptSince
 		}
+		volume.UsedBy = "" // the engine's word may be older
 		if user := users[name]; user != nil {
 			volume.UsedBy, volume.DisplayName, volume.KeptSince = user.record.ID, user.record.Spec.DisplayName, time.Time{}
 		}
