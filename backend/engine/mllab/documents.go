@@ -31,6 +31,7 @@ type documentName struct{ collection, key string }
 // documents is what of an owner's documents was read, and what is still to be written.
 type documents struct {
 	read     bool
+	told     bool      // the kept volumes among them
 	triedAt  time.Time // when they were last asked for
 	unsaved  map[documentName]*unsaved
 	writing  chan struct{} // closed when the writing that goes on has ended; nil = none does

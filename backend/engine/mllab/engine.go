@@ -377,15 +377,15 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	read := <-reading
 	e.mu.Lock()
 	o := e.owners[who]
+	e.takeDocuments(who, read)
 	if err != nil {
 		defer e.mu.Unlock()
 		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
 		return err
 	}
 	o.lookedAt = began
-	e.takeDocuments(who, read)
 	leftovers := e.take(who, services, renamed, began)
-	e.tellOfVolumes(who, read, began)
+	e.tellOfVolumes(who, began)
 	e.mu.Unlock()
 	for _, name := range leftovers {
 		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })

@@ -74,9 +74,15 @@ func (e *Engine) takeVolumes(who workspace.Owner, found []contaxy.Document) {
 	}
 }
 
-// tellOfVolumes tells of kept volumes that were read a moment ago. The caller holds the lock.
-func (e *Engine) tellOfVolumes(who workspace.Owner, read *documentsRead, at time.Time) {
-	if volumes := e.volumesOf(who, e.owners[who]); read != nil && len(volumes) > 0 {
+// tellOfVolumes tells of the kept volumes that were read, once, when it is known which of them have a service. The caller holds
+// the lock.
+func (e *Engine) tellOfVolumes(who workspace.Owner, at time.Time) {
+	o := e.owners[who]
+	if !o.documents.read || o.documents.told {
+		return
+	}
+	o.documents.told = true
+	if volumes := e.volumesOf(who, o); len(volumes) > 0 {
 		e.tell(workspace.Change{Kind: workspace.ChangeVolumes, Volumes: volumes, At: at})
 	}
 }
