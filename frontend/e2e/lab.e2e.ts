@@ -146,10 +146,7 @@ describe('a lab', () => {
       await frame.getByRole('menuitem', { name: 'Delete', exact: true }).click();
       await frame.getByText(`Deleted ${name}. Its files are kept.`).first().waitFor();
     };
-    const keptVolumes = async (): Promise<void> => {
-      await frame.getByRole('button', { name: 'Menu' }).click();
-      await frame.getByRole('menuitem', { name: 'Kept volumes' }).click();
-    };
+    const keptVolumes = frame.getByRole('link', { name: 'Files of 1 deleted workspace are kept' });
     await remove('paper');
     await (await create(visitor, frame, 'paper')).close();
     await page.bringToFront();
@@ -157,21 +154,23 @@ describe('a lab', () => {
 
     // Who asks for them has them, whatever the new one is called.
     lab.forgetAddresses();
-    await keptVolumes();
+    await frame.getByRole('link', { name: 'All workspaces' }).click();
+    await keptVolumes.click();
     await visitor.picture('lab-volumes');
     await frame.getByRole('button', { name: 'Use in a new workspace' }).click();
     await frame.getByRole('textbox', { name: 'Name' }).fill('book');
     const reads = await visitor.opens(() => frame.getByRole('textbox', { name: 'Name' }).press('Enter'));
     await reads.waitForURL(/\/projects\/\w+\/services\/[\w-]+\/access\/8080b\//);
-    await reads.bringToFront();
-    await runCell(reads, "print(open('/workspace/draft').read())", 'precious');
+    // It shows again what was open in it.
+    await reads.getByRole('main').getByText('Untitled.ipynb').first().waitFor();
+    expect(lab.read(reads.url(), '/workspace/draft')).toBe('precious');
     await reads.close();
     await page.bringToFront();
     expect(lab.volumesOf(ada)).toHaveLength(2);
 
     await frame.getByRole('link', { name: 'All workspaces' }).click();
     await remove('book');
-    await keptVolumes();
+    await keptVolumes.click();
     await frame.getByRole('button', { name: 'Delete the files of book' }).click();
     const dialog = frame.getByRole('dialog');
     await dialog.getByText('one is started for that').waitFor();

@@ -70,6 +70,12 @@ export class Lab {
     return lines(docker('volume', 'ls', '--quiet', '--filter', `label=ctxy.projectName=${owner}`));
   }
 
+  /** A file in the workspace that has an address. */
+  read(address: string, path: string): string {
+    const container = /\/services\/([\w-]+)\//.exec(address)?.[1] ?? '';
+    return docker('exec', container, 'cat', path);
+  }
+
   /** Bytes that the one container of an owner may use. */
   memoryOf(owner: string): number {
     return Number(docker('inspect', '--format', '{{.HostConfig.Memory}}', ...this.containersOf(owner)));
