@@ -32,11 +32,14 @@ type storeLab struct {
 	fault     http.HandlerFunc // of the store; nil = it is well
 	documents map[string]string
 	services  map[string]bool
+	started   map[string]bool
+	deployed  []contaxy.ServiceInput
+	deleted   []string // services, with what was asked for
 	asked     []string // of the store
 }
 
 func newStoreLab(t *testing.T) *storeLab {
-	l := &storeLab{t: t, log: &strings.Builder{}, documents: map[string]string{}, services: map[string]bool{string(thesisID): true}}
+	l := &storeLab{t: t, log: &strings.Builder{}, documents: map[string]string{}, services: map[string]bool{string(thesisID): true}, started: map[string]bool{}}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	l.url = server.URL + "/api"
@@ -77,8 +80,12 @@ func (l *storeLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer l.mu.Unlock()
 	service, isService := strings.CutPrefix(r.URL.Path, "/api/projects/ada0/services/")
 	told := func(id string) map[string]any {
+		status := contaxy.StatusStopped
+		if l.started[id] {
+			status = contaxy.StatusRunning
+		}
 		return map[string]any{
-			"id": id, "display_name": "WS thesis", "container_image": "i:1", "status": "stopped", "last_access_time": "2026-01-02T03:04:05",
+			"id": id, "display_name": "WS thesis", "container_image": "i:1", "status": status, "last_access_time": "2026-01-02T03:04:05",
 			"created_at": "2026-01-01T00:00:00Z", "metadata": map[string]string{metaKind: kindWorkspace}, "endpoints": []string{"8080b"},
 			"compute": map[string]any{"volume_path": "/workspace", "max_volume_size": 5000, "max_cpus": 1, "max_memory": 1000},
 		}
@@ -111,7 +118,19 @@ func (l *storeLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isService && l.services[service] && r.Method == http.MethodGet:
 		answer = told(service)
 	case isService && l.services[service] && r.Method == http.MethodDelete:
+		l.deleted = append(l.deleted, service+"?"+r.URL.RawQuery)
 		delete(l.services, service)
+	case isService && l.services[service] && r.Method == http.MethodPatch:
+		answer = told(service)
+	case r.URL.Path == "/api/projects/ada0/services" && r.Method == http.MethodPost:
+		var input contaxy.ServiceInput
+		_ = json.NewDecoder(r.Body).Decode(&input)
+		l.deployed = append(l.deployed, input)
+		id := string(workspace.LabID("lab", "ada0", input.DisplayName))
+		l.services[id] = true
+		answer = told(id)
+	case strings.HasSuffix(service, "/actions/start") && r.Method == http.MethodPost:
+		l.started[strings.TrimSuffix(service, "/actions/start")] = true
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		answer = map[string]any{"code": 404, "message": "There is none."}
@@ -275,6 +294,27 @@ func TestMemory_OutlivesTheEngineAndGoesWithTheWorkspace(t *testing.T) {
 	require.NoError(t, l.release(t.Context(), workspace.Deployment{ID: thesisID, Owner: "ada0", DeletesVolume: true}))
 	l.waitUntilWritten(t.Context(), 5*time.Second, "ada0")
 	require.NotContains(t, l.kept(1), memoryCollection+"/"+string(thesisID))
+}
+
+// Whoever shares a project may delete files in it, and can read what is given to its services meanwhile.
+func TestRemoveVolume_HandsTheOwnersTokenToNobodyAndCanGoOnAfterARestart(t *testing.T) {
+	l := newStoreLab(t)
+	l.adaComes()
+	volume := volumeOf("ada0", thesisID)
+	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(l.RemoveVolume(t.Context(), volume)))
+	require.NoError(t, l.release(t.Context(), workspace.Deployment{ID: thesisID, Owner: "ada0"}))
+	require.NoError(t, l.RemoveVolume(t.Context(), volume))
+	l.kept(0)
+	require.Empty(t, l.snapshot().Volumes)
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(l.RemoveVolume(t.Context(), volume)))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Equal(t, string(thesisID)+"?delete_volumes=true", l.deleted[len(l.deleted)-1])
+	require.Len(t, l.deployed, 1)
+	made := l.deployed[0]
+	require.NotContains(t, made.Parameters, tokenParameter)
+	require.Equal(t, []any{"WS thesis", "i:1", "/workspace", string(workspace.RemovalOfAll)},
+		[]any{made.DisplayName, made.ContainerImage, *made.Compute.VolumePath, made.Metadata[metaRemoval]})
 }
 
 // The owner of a project can write what they like into its store.
