@@ -105,6 +105,9 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		caller.Admin = err == nil
 	}
 	if l.engine == nil {
+		if wanted.Write {
+			l.docker.came(owner, token)
+		}
 		return caller, nil
 	}
 	if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
@@ -115,8 +118,6 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 		if err := l.engine.Visit(ctx, of, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
-	} else if wanted.Write {
-		l.docker.came(owner, token)
 	}
 	return caller, nil
 }
