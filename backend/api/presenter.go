@@ -196,7 +196,7 @@ func (p *Presenter) engineName() string {
 
 func capabilitiesOf(can workspace.Capabilities) Capabilities {
 	return Capabilities{
-		Resize: can.Resizes, Rename: can.Renames, Volumes: !can.Keeps, Measure: can.Measures, Stats: can.Stats, Images: can.Pulls,
+		Resize: can.Resizes, Rename: can.Renames, Volumes: can.Volumes, Measure: can.Measures, Stats: can.Stats, Images: can.Pulls,
 		Limits: can.Limits, Idle: !can.Idles,
 	}
 }

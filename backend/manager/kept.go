@@ -25,6 +25,11 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	if !kept.ID.Valid() || !kept.Owner.Valid() {
 		return nil
 	}
+	if _, known := m.volumes[kept.Volume]; kept.HasFiles && !known {
+		m.addVolumes([]workspace.Volume{{
+			Name: kept.Volume, Owner: kept.Owner, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB, CreatedAt: kept.CreatedAt, UsedBy: kept.ID,
+		}})
+	}
 	e, known := m.entries[kept.ID]
 	if !known {
 		return m.adoptKept(kept)
@@ -38,6 +43,10 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 		return e
 	}
 	record := e.record
+	if e.found != nil && record == *e.found { // its memory comes late
+		record = recall(record, kept)
+		e.memory = kept.Memory
+	}
 	record.Spec = m.specOf(kept, record.Spec)
 	if told := keeping(Deploy(record, m.around(e, record.Spec))); told != e.told {
 		m.Log.Info("workspace was changed at its engine", "id", kept.ID)
@@ -69,9 +78,18 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	return e
 }
 
-// hasEnded reports whether the container of a workspace was last seen when it had ended.
+// hasEnded reports whether the container of a workspace was last seen when it had ended without us.
 func hasEnded(e *entry) bool {
-	return e.record.Outcome != nil && e.observed != nil && e.observed.State == workspace.ContainerExited
+	return e.record.Outcome != nil && e.observed != nil && e.observed.State == workspace.ContainerExited && !endedByUs(e.record.Outcome)
+}
+
+// endedByUs reports whether an attempt ended because we gave it up: then we have ended its container, too.
+func endedByUs(outcome *workspace.Outcome) bool {
+	switch outcome.Code {
+	case workspace.ReasonExited, workspace.ReasonOutOfMemory, workspace.ReasonKilled, workspace.ReasonDockerRequest:
+		return false
+	}
+	return true
 }
 
 // adoptKept makes a record for a workspace that the engine keeps and nobody here knows. The caller holds the lock.
@@ -101,7 +119,11 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 		record.Desired, record.DeleteVolume, record.Launched = workspace.DesiredStopped, true, 0
 		m.Log.Info("the clearing of files goes on that was begun before", "id", kept.ID)
 	}
-	e := &entry{record: record}
+	e := &entry{memory: kept.Memory}
+	e.record = recall(record, kept)
+	if record = e.record; kept.Memory == (workspace.Memory{}) {
+		e.found = &record
+	}
 	e.told, e.toldSpec = keeping(Deploy(record, m.around(e, record.Spec))), record.Spec
 	e.observed = present(kept.Observed, e)
 	if e.observed != nil && m.Now().Sub(e.observed.StartedAt) > surelyBooted {
@@ -111,6 +133,43 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	m.save(e)
 	m.judge(e)
 	return e
+}
+
+// recall fills in what was remembered of a workspace, of which nothing else is known than what its engine keeps.
+func recall(record workspace.Record, kept workspace.Kept) workspace.Record {
+	if kept.Removal != "" {
+		return record // what is being removed goes on being so
+	}
+	memory := kept.Memory
+	if memory.Notice != "" && memory.NoticeCode != workspace.ReasonRemoved { // which is seen, or is so no more
+		record.Notice, record.NoticeCode = memory.Notice, memory.NoticeCode
+	}
+	runs := kept.Observed != nil && alive(kept.Observed)
+	switch {
+	case runs: // it has had its turn, or somebody has started it again
+	case memory.Outcome.Status != "":
+		record.Desired, record.Outcome, record.DesiredAt = workspace.DesiredRunning, &memory.Outcome, memory.Outcome.At
+	case !memory.QueuedAt.IsZero() && kept.Stopped:
+		record.Desired, record.QueuedAt, record.DesiredAt = workspace.DesiredRunning, memory.QueuedAt, memory.QueuedAt
+	}
+	return record
+}
+
+// remembererOf is the engine, if it remembers what there is to know of workspaces besides what it keeps; nil = it does not.
+func remembererOf(engine workspace.Engine) workspace.Rememberer {
+	remembers, _ := engine.(workspace.Rememberer)
+	return remembers
+}
+
+// remember has the engine remember what it does not keep, if that has changed. The caller holds the lock.
+func (m *Manager) remember(e *entry) {
+	if m.remembers == nil || e.record.Desired == workspace.DesiredDeleted {
+		return
+	}
+	if memory := workspace.MemoryOf(e.record); memory != e.memory {
+		e.memory = memory
+		m.remembers.Remember(e.record.Owner, e.record.ID, memory)
+	}
 }
 
 // whenTold waits until an engine that keeps what should be knows what a workspace should be, and returns what is shown of it

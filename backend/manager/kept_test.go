@@ -149,7 +149,7 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	require.NoError(t, l.Start(t.Context(), caller, ada, other))
 	l.reach(other, workspace.StatusRunning)
 
-	t.Log("deleted by somebody else it is gone")
+	t.Log("deleted by somebody else it is gone, but for its files")
 	heard, unsubscribe := l.Subscribe()
 	defer unsubscribe()
 	l.keeps.DropByHand(other)
@@ -168,6 +168,10 @@ func TestKept_WhatOthersDoThereCounts(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := l.Get(caller, ada, other)
 		return workspace.CodeOf(err) == workspace.CodeNotFound
+	}, deadline, time.Millisecond)
+	require.Eventually(t, func() bool {
+		listed, err := l.Volumes(caller, ada)
+		return err == nil && len(listed) == 2 && listed[1].Name == "other-vol" && listed[1].UsedBy == ""
 	}, deadline, time.Millisecond)
 	require.Equal(t, workspace.StatusRunning, l.get(id).Status)
 }
@@ -226,17 +230,75 @@ func TestKept_WhatIsDeletedIsDeletedThere(t *testing.T) {
 	}
 }
 
-// ML Lab names volumes after workspaces, and does not list those of deleted ones.
-func TestKept_FilesComeBackWithTheName(t *testing.T) {
+// ML Lab names volumes after workspaces, so whoever has the id has the files.
+func TestKept_FilesOutliveTheirWorkspace(t *testing.T) {
 	l := newKeepingLab(t, nil)
-	id := l.create("thesis", workspacetest.FakeGoodImage)
-	volume := l.reach(id, workspace.StatusRunning).Record.Volume
-	require.NoError(t, l.Delete(t.Context(), caller, ada, id, false))
-	again := l.create("thesis", workspacetest.FakeGoodImage)
-	require.Equal(t, volume, l.get(again).Record.Volume)
+	thesis := l.create("thesis", workspacetest.FakeGoodImage)
+	volume := l.reach(thesis, workspace.StatusRunning).Record.Volume
+	l.forget()
+	l.reach(thesis, workspace.StatusRunning)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, thesis, false), "also right after a start of ours")
+	kept := func() []workspace.Volume {
+		t.Helper()
+		listed, err := l.Volumes(caller, ada)
+		require.NoError(t, err)
+		return listed
+	}
+	require.Len(t, kept(), 1)
+	require.Empty(t, kept()[0].UsedBy)
 
-	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("other"), Image: ptr(workspacetest.FakeGoodImage), Volume: volume})
-	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err))
+	t.Log("nobody has them unasked")
+	again := l.create("thesis", workspacetest.FakeGoodImage)
+	require.NotEqual(t, thesis, again)
+	require.NotEqual(t, volume, l.reach(again, workspace.StatusRunning).Record.Volume)
+
+	t.Log("a manager that knows nothing finds them again")
+	l.forget()
+	l.reach(again, workspace.StatusRunning)
+	require.Len(t, kept(), 2)
+	listed := kept()[1]
+	require.Equal(t, []any{volume, "thesis", int64(5000), workspace.ID("")}, []any{listed.Name, listed.DisplayName, listed.SizeMB, listed.UsedBy})
+	require.False(t, listed.KeptSince.IsZero())
+
+	t.Log("who asks for them has them, whatever the new one is called")
+	with := func(name string) (*workspace.Workspace, error) {
+		return l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr(name), Image: ptr(workspacetest.FakeGoodImage), Volume: volume})
+	}
+	other, err := with("other")
+	require.NoError(t, err)
+	require.Equal(t, []any{thesis, volume, "other"}, []any{other.Record.ID, other.Record.Volume, other.Record.Spec.DisplayName})
+	l.reach(thesis, workspace.StatusRunning)
+	_, err = with("third")
+	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(err), "only one has them")
+	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(l.DeleteVolume(t.Context(), caller, ada, volume)))
+
+	t.Log("and nobody has them after they were deleted")
+	require.NoError(t, l.Delete(t.Context(), caller, ada, thesis, false))
+	require.NoError(t, l.DeleteVolume(t.Context(), caller, ada, volume))
+	_, err = with("other")
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
+	require.Len(t, kept(), 1)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, again, true))
+	require.Empty(t, kept())
+
+	t.Log("what never ran leaves none")
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("new"), Image: ptr(workspacetest.FakeGoodImage), Stopped: true})
+	require.NoError(t, err)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, made.Record.ID, false))
+	require.Empty(t, kept())
+}
+
+func TestKept_FilesCountAlsoAfterARestart(t *testing.T) {
+	l := newKeepingLab(t, withUserQuota(quota.Sums{StorageMB: 12_000}))
+	thesis := l.create("thesis", workspacetest.FakeGoodImage)
+	volume := l.reach(thesis, workspace.StatusRunning).Record.Volume
+	require.NoError(t, l.Delete(t.Context(), caller, ada, thesis, false))
+	l.forget()
+	l.create("second", workspacetest.FakeGoodImage)
+	_, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("third"), Image: ptr(workspacetest.FakeGoodImage)})
+	require.ErrorContains(t, err, "10 GB are there, and this would be 5 GB more")
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("third"), Image: ptr(workspacetest.FakeGoodImage), Volume: volume})
+	require.NoError(t, err, "the files that were kept are counted once")
 }
 
 func TestKept_AStartThatWaitsIsKept(t *testing.T) {
@@ -250,6 +312,92 @@ func TestKept_AStartThatWaitsIsKept(t *testing.T) {
 	require.Eventually(t, func() bool { s, _ := l.keeps.Snapshot(t.Context()); return len(s.Kept) == 2 }, deadline, time.Millisecond)
 	require.NoError(t, l.Stop(t.Context(), caller, ada, first))
 	l.reach(second, workspace.StatusRunning)
+}
+
+func TestKept_AStartThatWaitsKeepsItsPlaceOverARestart(t *testing.T) {
+	l := newKeepingLab(t, func(s *manager.Settings) {
+		s.Policy.User = quota.Sums{Running: 1, OnExceed: quota.Queue}
+	})
+	first := l.create("zz first", workspacetest.FakeGoodImage)
+	l.reach(first, workspace.StatusRunning)
+	second := l.create("second", workspacetest.FakeGoodImage)
+	l.eventually(second, "it waits", func(w *workspace.Workspace) bool { return w.Position == 1 })
+	third := l.create("a third", workspacetest.FakeGoodImage) // after the second, whatever lists are sorted by
+	l.eventually(third, "it waits", func(w *workspace.Workspace) bool { return w.Position == 2 })
+	for range 2 {
+		l.forget()
+		l.reach(first, workspace.StatusRunning)
+		l.eventually(second, "it waits", func(w *workspace.Workspace) bool { return w.Position == 1 })
+		l.eventually(third, "it waits", func(w *workspace.Workspace) bool { return w.Position == 2 })
+	}
+	require.NoError(t, l.Stop(t.Context(), caller, ada, first))
+	l.reach(second, workspace.StatusRunning)
+	l.eventually(third, "it is next", func(w *workspace.Workspace) bool { return w.Position == 1 })
+	l.forget()
+	l.reach(second, workspace.StatusRunning)
+	l.eventually(third, "it is next", func(w *workspace.Workspace) bool { return w.Position == 1 })
+	require.NoError(t, l.Stop(t.Context(), caller, ada, third))
+	l.forget()
+	l.reach(third, workspace.StatusStopped)
+	memories, _ := l.keeps.Remembered()
+	require.Empty(t, memories)
+}
+
+func TestKept_WhyItEndedIsSaidAfterARestart(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	missing := l.create("missing", workspacetest.FakeMissingImage)
+	before := l.reach(missing, workspace.StatusFailed)
+	eats := l.create("eats", workspacetest.FakeGoodImage)
+	l.reach(eats, workspace.StatusRunning)
+	l.engine.RunOutOfMemory(eats)
+	require.Equal(t, "Out of memory at 2 GB. Its files are safe.", l.reach(eats, workspace.StatusFailed).Reason)
+	stopped := l.create("stopped", workspacetest.FakeGoodImage)
+	l.reach(stopped, workspace.StatusRunning)
+	l.keeps.RemoveByHand(stopped)
+	require.Equal(t, "It was stopped there.", l.reach(stopped, workspace.StatusStopped).Reason)
+	runs := l.create("runs", workspacetest.FakeGoodImage)
+	l.reach(runs, workspace.StatusRunning)
+	_, told := l.keeps.Remembered()
+	require.Equal(t, 3, told, "of what runs there is nothing to remember")
+	l.forget()
+
+	after := l.reach(missing, workspace.StatusFailed)
+	require.Equal(t, []any{before.Reason, before.ReasonCode}, []any{after.Reason, after.ReasonCode})
+	require.True(t, before.StatusSince.Equal(after.StatusSince))
+	after = l.reach(eats, workspace.StatusFailed)
+	require.Equal(t, []any{"Out of memory at 2 GB. Its files are safe.", workspace.ReasonOutOfMemory}, []any{after.Reason, after.ReasonCode})
+	require.Equal(t, "It was stopped there.", l.reach(stopped, workspace.StatusStopped).Reason)
+	_, told = l.keeps.Remembered()
+	require.Equal(t, 3, told, "what is known is not said again")
+
+	t.Log("what was started by somebody else meanwhile has not ended")
+	l.stop()
+	l.keeps.StartAnewByHand(eats)
+	l.forget()
+	l.reach(eats, workspace.StatusRunning)
+	require.NoError(t, l.Start(t.Context(), caller, ada, stopped))
+	l.reach(stopped, workspace.StatusRunning)
+	memories, _ := l.keeps.Remembered()
+	require.Len(t, memories, 1)
+	require.Contains(t, memories, missing)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, missing, true))
+	memories, _ = l.keeps.Remembered()
+	require.Empty(t, memories, "it goes with the workspace")
+}
+
+// ML Lab says of what we have given up that it is stopped, as of what others have stopped.
+func TestKept_WhatWasGivenUpHasFailedAlsoWhenItsContainerIsGone(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("deaf"), Image: ptr(workspacetest.FakeDeafImage), Profile: "impatient"})
+	require.NoError(t, err)
+	id := made.Record.ID
+	reason := l.reach(id, workspace.StatusFailed).Reason
+	require.Contains(t, reason, "did not answer")
+	require.Eventually(t, func() bool { return l.engine.State(id) == workspace.ContainerExited }, deadline, time.Millisecond)
+	l.keeps.RemoveByHand(id)
+	l.keeps.ChangeByHand(id, func(d *workspace.Deployment) { d.Compute.MemoryMB = 3000 }) // so that it can be seen that the news has come
+	view := l.eventually(id, "it is seen", func(w *workspace.Workspace) bool { return w.Record.Spec.Compute.MemoryMB == 3000 })
+	require.Equal(t, []any{workspace.StatusFailed, reason}, []any{view.Status, view.Reason})
 }
 
 func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {

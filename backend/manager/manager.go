@@ -36,11 +36,12 @@ type Options struct {
 // Manager is the one choke point through which every surface reaches workspaces.
 type Manager struct {
 	Options
-	can      workspace.Capabilities // of the engine
-	board    *board
-	starts   *turnstile
-	settings atomic.Pointer[settings]                  // in force
-	uses     atomic.Pointer[map[workspace.Owner][]Use] // of the last look
+	can       workspace.Capabilities // of the engine
+	remembers workspace.Rememberer   // the engine; nil = it does not
+	board     *board
+	starts    *turnstile
+	settings  atomic.Pointer[settings]                  // in force
+	uses      atomic.Pointer[map[workspace.Owner][]Use] // of the last look
 	// shownEngine is how the engine is, for surfaces.
 	shownEngine atomic.Pointer[EngineStatus]
 	resync      bell      // asks the session for a new look at everything
@@ -109,6 +110,7 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 	m := &Manager{
 		Options:    options,
 		can:        options.Engine.Capabilities(),
+		remembers:  remembererOf(options.Engine),
 		board:      newBoard(),
 		starts:     newTurnstile(options.StartsAtOnce),
 		resync:     newBell(),

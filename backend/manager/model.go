@@ -16,6 +16,8 @@ type entry struct {
 	told     string              // what an engine that keeps what should be knows; see keeping
 	toldSpec workspace.Spec      // the same, to go back to
 	refused  error               // what it has last refused
+	found    *workspace.Record   // as it was found there, of which nothing was remembered; nil = it was not
+	memory   workspace.Memory    // what it was last told to remember
 	ready    string              // incarnation whose IDE has answered; see incarnation
 	readyAt  time.Time           // when it did
 	gone     string              // handle of the container that was last reported removed
@@ -98,6 +100,7 @@ func (m *Manager) publish(e *entry) {
 	if e.removed {
 		return // a worker that lets go must not bring it back
 	}
+	m.remember(e)
 	m.index(e)
 	view := m.view(e)
 	route := m.routeTo(e, view)

@@ -322,8 +322,9 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 			m.resync.ring() // now there is something to try it with
 		}
 	case workspace.StepStorage:
-		m.volumeMade(e, step)
-		if m.can.Keeps {
+		if !m.can.Keeps { // else it is made by the first start
+			m.volumeMade(e, step)
+		} else {
 			e.told, e.toldSpec = keeping(step.Deployment), e.stepSpec
 			if observed != nil { // what ran was started anew
 				m.observe(e, observed)
@@ -340,6 +341,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 			e.told = toldOtherwise // an engine that keeps what should be may have had to change it for that
 		}
 	case workspace.StepStart:
+		m.volumeMade(e, step)
 		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
 			e.record.Launched = step.Deployment.Attempt
 			if !e.record.GraceUntil.IsZero() { // the time to clean up begins when it runs, however long it waited

@@ -114,6 +114,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	volumesAreNew := m.volumeChanges == volumesBefore
 	seen := make(map[workspace.ID]*workspace.Observed, len(snapshot.Workspaces))
 	for i := range snapshot.Workspaces {
 		seen[snapshot.Workspaces[i].ID] = &snapshot.Workspaces[i]
@@ -154,7 +155,7 @@ func (m *Manager) lookAtEverything(ctx context.Context, host *workspace.Host) er
 	for _, e := range others { // what is shown of them says that the engine is away
 		m.publish(e)
 	}
-	if m.volumeChanges == volumesBefore {
+	if volumesAreNew {
 		m.setVolumes(snapshot.Volumes)
 	} else {
 		m.resync.ring()
@@ -223,7 +224,10 @@ func (m *Manager) apply(change workspace.Change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if change.Kind == workspace.ChangeVolumes {
-		m.resync.ring()
+		m.addVolumes(change.Volumes)
+		if len(change.Volumes) == 0 {
+			m.resync.ring()
+		}
 		return
 	}
 	if change.Kind == workspace.ChangeKept {

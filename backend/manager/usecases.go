@@ -152,8 +152,7 @@ func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Own
 		}
 		record.CreatedAt = *request.CreatedAt
 	}
-	record.ID = m.newID(owner, spec.DisplayName)
-	if err := m.chooseVolume(&record, request.Volume); err != nil {
+	if err := m.nameIt(&record, request.Volume); err != nil {
 		return nil, nil, err
 	}
 	if err := m.obey(&record, nil, m.admission(record, nil, true, !request.Stopped)); err != nil {
@@ -171,10 +170,46 @@ func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Own
 	return e, e.published, nil
 }
 
+// nameIt chooses the id and the volume of a new workspace: the kept volume that was asked for, else one that does not exist, so
+// that files of a deleted workspace never appear in a new one unasked. The caller holds the lock.
+func (m *Manager) nameIt(record *workspace.Record, asked string) error {
+	if asked != "" {
+		if _, err := m.keptVolume(record.Owner, asked); err != nil {
+			return err
+		}
+		if m.deleting[asked] {
+			return workspace.Errorf(workspace.CodeConflict, "The volume %q is being deleted.", asked)
+		}
+		record.Volume, record.VolumeAdopted = asked, true
+	}
+	if m.can.Keeps && asked != "" {
+		record.ID = idOfVolume(record.Owner, asked)
+		return nil
+	}
+	record.ID = m.newID(record.Owner, record.Spec.DisplayName)
+	if asked == "" {
+		record.Volume = m.newVolume(record.Owner, record.ID)
+	}
+	return nil
+}
+
+// ownVolume is how the volume of a workspace is called that has its own.
+func ownVolume(owner workspace.Owner, id workspace.ID) string {
+	return fmt.Sprintf("%s-%s-vol", owner, id)
+}
+
+// idOfVolume is the only workspace that can have a volume where the engine names volumes after workspaces.
+func idOfVolume(owner workspace.Owner, volume string) workspace.ID {
+	return workspace.ID(strings.TrimSuffix(strings.TrimPrefix(volume, string(owner)+"-"), "-vol"))
+}
+
 // newID names a new workspace. The caller holds the lock.
 func (m *Manager) newID(owner workspace.Owner, displayName string) workspace.ID {
 	taken := func(id workspace.ID) bool {
 		_, taken := m.entries[id]
+		if _, kept := m.volumes[ownVolume(owner, id)]; kept && m.can.Keeps { // it would have those files
+			return true
+		}
 		return taken
 	}
 	if namespace := m.engine.host.Namespace; namespace != "" {
@@ -300,36 +335,16 @@ func (m *Manager) refuseTakenName(owner workspace.Owner, name string, but worksp
 	return nil
 }
 
-// chooseVolume names the volume of a new workspace: the kept one that was asked for, else one that does not exist, so
-// that files of a deleted workspace never appear in a new one unasked. Where the engine names volumes after workspaces they do,
-// for one of the same name. The caller holds the lock.
-func (m *Manager) chooseVolume(record *workspace.Record, asked string) error {
-	base := fmt.Sprintf("%s-%s-vol", record.Owner, record.ID)
-	if m.can.Keeps { // it names them itself, and knows of none without a workspace
-		if asked != "" && asked != base {
-			return workspace.Invalid("storage.volume", "Workspaces here have the volume of their own name; %q cannot be chosen.", clip(asked))
-		}
-		record.Volume = base
-		return nil
-	}
-	if asked != "" {
-		if _, err := m.keptVolume(record.Owner, asked); err != nil {
-			return err
-		}
-		if m.deleting[asked] {
-			return workspace.Errorf(workspace.CodeConflict, "The volume %q is being deleted.", asked)
-		}
-		record.Volume, record.VolumeAdopted = asked, true
-		return nil
-	}
+// newVolume names a volume that does not exist. The caller holds the lock.
+func (m *Manager) newVolume(owner workspace.Owner, id workspace.ID) string {
+	base := ownVolume(owner, id)
 	for n := 1; ; n++ {
 		name := base
 		if n > 1 {
 			name = fmt.Sprintf("%s-%d", base, n)
 		}
 		if _, taken := m.volumes[name]; !taken && m.userOf(name) == "" {
-			record.Volume = name
-			return nil
+			return name
 		}
 	}
 }

@@ -36,7 +36,8 @@ func (m *Manager) volumeRemoved(e *entry) {
 // (a state folder restored from an older copy). The caller holds the lock.
 func (m *Manager) holdsFilesOf(e *entry) bool {
 	volume, there := m.volumes[e.record.Volume]
-	return there && (e.record.VolumeAdopted || volume.UID == e.record.UID)
+	// An engine that keeps what should be has one volume a workspace.
+	return there && (m.can.Keeps || e.record.VolumeAdopted || volume.UID == e.record.UID)
 }
 
 func (m *Manager) forgetKept(name string) {
@@ -48,10 +49,6 @@ func (m *Manager) forgetKept(name string) {
 
 // rememberVolume keeps the name of a deleted workspace with its volume, if the volume stays. The caller holds the lock.
 func (m *Manager) rememberVolume(e *entry) error {
-	if m.can.Keeps { // which knows of no files without their workspace
-		delete(m.volumes, e.record.Volume)
-		return nil
-	}
 	if !m.holdsFilesOf(e) {
 		return nil
 	}
@@ -62,6 +59,15 @@ func (m *Manager) rememberVolume(e *entry) error {
 	}
 	m.kept[volume.Name] = volume
 	return nil
+}
+
+// addVolumes takes up volumes that the engine has told of. The caller holds the lock.
+func (m *Manager) addVolumes(volumes []workspace.Volume) {
+	for _, volume := range volumes {
+		m.volumes[volume.Name] = volume
+		m.volumeChanges++
+		m.board.announce(EventVolumes, volume.Owner)
+	}
 }
 
 // setVolumes takes over what the engine holds. The caller holds the lock.
@@ -116,6 +122,7 @@ func (m *Manager) Volumes(caller Caller, owner workspace.Owner) ([]workspace.Vol
 		if remembered, kept := m.kept[name]; kept {
 			volume.DisplayName, volume.KeptSince = remembered.DisplayName, remembered.KeptSince
 		}
+		volume.UsedBy = "" // the engine's word may be older
 		if user := users[name]; user != nil {
 			volume.UsedBy, volume.DisplayName, volume.KeptSince = user.record.ID, user.record.Spec.DisplayName, time.Time{}
 		}

@@ -56,6 +56,8 @@ type Capabilities struct {
 	Renames bool
 	// Pulls says that getting the image is a step of its own, and that the engine can say which images there are.
 	Pulls bool
+	// Volumes says that files outlive their workspace, and that the engine knows of them then.
+	Volumes bool
 	// Locks says that containers get a secret that only the manager knows, by which their IDE is locked.
 	Locks bool
 	// Measures says that what is written can be measured, and Stats that what is used can be looked at.
@@ -66,7 +68,7 @@ type Capabilities struct {
 }
 
 // AllButKeeping is what an engine can that has its own machines and keeps nothing by itself.
-var AllButKeeping = Capabilities{Resizes: true, Renames: true, Pulls: true, Locks: true, Measures: true, Stats: true, Limits: true}
+var AllButKeeping = Capabilities{Resizes: true, Renames: true, Pulls: true, Volumes: true, Locks: true, Measures: true, Stats: true, Limits: true}
 
 // Host is an engine and its machine.
 type Host struct {
@@ -167,11 +169,13 @@ type Kept struct {
 	Owner     Owner
 	Spec      Spec
 	Volume    string
+	HasFiles  bool // in that volume; one that never ran has none
 	CreatedAt time.Time
 	// Stopped says that it should not run; Reason is why, if that is known, and Code one of the Reason constants.
 	Stopped      bool
 	Reason, Code string
 	Observed     *Observed // nil: no container
+	Memory       Memory    // of an engine that is a Rememberer: as it was last told, or found
 	// Removal is what was being removed of it when nobody went on with that any more.
 	Removal Removal
 }
@@ -253,6 +257,7 @@ type Change struct {
 	Handle   string
 	Observed *Observed // for ChangeObserved
 	Kept     *Kept     // for ChangeKept
+	Volumes  []Volume  // for ChangeVolumes: those that have come, where the engine can say it; else look again
 	At       time.Time
 }
 

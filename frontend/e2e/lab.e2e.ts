@@ -102,10 +102,14 @@ describe('a lab', () => {
     await visitor.leave();
   });
 
-  test('keeps files that were not deleted for the next workspace of the name, and users apart', async () => {
+  test('keeps files that were not deleted until they are, and users apart', async () => {
     const ada = await lab.idOf('ada');
     const { visitor, frame } = await enter('ada');
-    await (await create(visitor, frame, 'paper')).close();
+    const { page } = visitor;
+    const writes = await create(visitor, frame, 'paper');
+    await runCell(writes, "print(open('/workspace/draft', 'w').write('precious'))", '8');
+    await writes.close();
+    await page.bringToFront();
     await frame.getByRole('link', { name: 'All workspaces' }).click();
 
     const bob = await enter('bob');
@@ -125,23 +129,55 @@ describe('a lab', () => {
     await admin.visitor.page.getByText('Workspaces of ada').waitFor();
     await admin.visitor.picture('lab-admin');
 
-    // Everybody's page says names, not ids.
-    const everybody = await enter('admin');
-    await everybody.visitor.page.goto(`${lab.ours}#/admin`);
-    await everybody.visitor.page.getByRole('link', { name: 'ada' }).waitFor();
-    await everybody.visitor.page.getByRole('button', { name: 'Stop paper of ada' }).waitFor();
-    await everybody.visitor.leave();
-
     const [volume] = lab.volumesOf(ada);
     await frame.getByRole('button', { name: 'More for paper' }).click();
-    await frame.getByRole('menuitem', { name: /^Delete Files stay/ }).click();
-    await frame.getByText('the next workspace of this name has them again').waitFor();
+    await frame.getByRole('menuitem', { name: 'Delete', exact: true }).click();
+    await frame.getByText('Deleted paper. Its files are kept.').waitFor();
     await row.waitFor({ state: 'detached' });
     await admin.visitor.leave();
     expect(lab.volumesOf(ada)).toEqual([volume]);
     await frame.getByRole('button', { name: 'Undo' }).click();
     await frame.getByRole('listitem', { name: 'paper' }).getByText('Running').waitFor();
     expect(lab.volumesOf(ada)).toEqual([volume]);
+
+    // Nobody has them unasked: the next one of the name has a volume of its own.
+    const remove = async (name: string): Promise<void> => {
+      await frame.getByRole('button', { name: `More for ${name}` }).click();
+      await frame.getByRole('menuitem', { name: 'Delete', exact: true }).click();
+      await frame.getByText(`Deleted ${name}. Its files are kept.`).first().waitFor();
+    };
+    const keptVolumes = frame.getByRole('link', { name: 'Files of 1 deleted workspace are kept' });
+    await remove('paper');
+    await (await create(visitor, frame, 'paper')).close();
+    await page.bringToFront();
+    expect(lab.volumesOf(ada)).toHaveLength(2);
+
+    // Who asks for them has them, whatever the new one is called.
+    lab.forgetAddresses();
+    await frame.getByRole('link', { name: 'All workspaces' }).click();
+    await keptVolumes.click();
+    await visitor.picture('lab-volumes');
+    await frame.getByRole('button', { name: 'Use in a new workspace' }).click();
+    await frame.getByRole('textbox', { name: 'Name' }).fill('book');
+    const reads = await visitor.opens(() => frame.getByRole('textbox', { name: 'Name' }).press('Enter'));
+    await reads.waitForURL(/\/projects\/\w+\/services\/[\w-]+\/access\/8080b\//);
+    // It shows again what was open in it.
+    await reads.getByRole('main').getByText('Untitled.ipynb').first().waitFor();
+    expect(lab.read(reads.url(), '/workspace/draft')).toBe('precious');
+    await reads.close();
+    await page.bringToFront();
+    expect(lab.volumesOf(ada)).toHaveLength(2);
+
+    await frame.getByRole('link', { name: 'All workspaces' }).click();
+    await remove('book');
+    await keptVolumes.click();
+    await frame.getByRole('button', { name: 'Delete the files of book' }).click();
+    const dialog = frame.getByRole('dialog');
+    await dialog.getByText('one is started for that').waitFor();
+    await dialog.getByRole('button', { name: 'Delete with its files' }).click();
+    await frame.getByText('Deleted the files of book.').waitFor();
+    expect(lab.volumesOf(ada)).toHaveLength(1);
+    expect(lab.volumesOf(ada)).not.toEqual([volume]);
     await visitor.leave();
   });
 

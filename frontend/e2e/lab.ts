@@ -70,9 +70,20 @@ export class Lab {
     return lines(docker('volume', 'ls', '--quiet', '--filter', `label=ctxy.projectName=${owner}`));
   }
 
+  /** A file in the workspace that has an address. */
+  read(address: string, path: string): string {
+    const container = /\/services\/([\w-]+)\//.exec(address)?.[1] ?? '';
+    return docker('exec', container, 'cat', path);
+  }
+
   /** Bytes that the one container of an owner may use. */
   memoryOf(owner: string): number {
     return Number(docker('inspect', '--format', '{{.HostConfig.Memory}}', ...this.containersOf(owner)));
+  }
+
+  /** Has its front ask for the addresses of services anew: it believes one for ten minutes, and the next service of a name may have another. */
+  forgetAddresses(): void {
+    docker('exec', `${name}-backend`, 'nginx', '-s', 'reload');
   }
 
   /** Takes the lab's backend away, with the front through which everything is reached. */

@@ -9,7 +9,7 @@ import { createDesktopClient } from '../src/api/desktop';
 import { createCache } from '../src/api/queryClient';
 import { routes } from '../src/router';
 import { bind, FakeBackend } from './fakeBackend';
-import { amount, lab, limit, quota, step, storage, workspace } from './samples';
+import { amount, lab, limit, quota, step, storage, volume, workspace } from './samples';
 
 const home = '/users/ada0/workspace';
 let backend: FakeBackend;
@@ -66,22 +66,11 @@ describe('what a lab cannot do', () => {
     expect(screen.getByText('Memory', { selector: 'dt' }).parentElement).toHaveTextContent('4 GB held by limits');
   });
 
-  test('is not offered in menus, and kept files are said to come back with the name', async () => {
-    const { user, client } = await show();
-    const volumes = vi.spyOn(client, 'volumes');
-    const create = vi.spyOn(client, 'create');
-    await user.click(await screen.findByRole('button', { name: 'Menu' }));
-    expect(screen.queryByRole('menuitem', { name: 'Kept volumes' })).not.toBeInTheDocument();
-    await user.keyboard('{Escape}');
+  test('is not offered in menus', async () => {
+    const { user } = await show();
     await user.click(await screen.findByRole('button', { name: 'More for thesis' }));
+    expect(screen.getByRole('menuitem', { name: 'Delete' })).toBeInTheDocument();
     expect(screen.queryByRole('menuitem', { name: 'Rename' })).not.toBeInTheDocument();
-    volumes.mockClear();
-    await user.click(screen.getByRole('menuitem', { name: 'Delete Files stay for the next of this name' }));
-    expect(await screen.findByText(/^Deleted thesis. Its files stay in ML Lab, which does not list them: the next workspace of this name has them again./)).toBeInTheDocument();
-    await user.click(screen.getByRole('button', { name: 'Undo' }));
-    await waitFor(() => expect(create).toHaveBeenCalled());
-    expect(create.mock.calls[0]?.[0].storage).not.toHaveProperty('volume');
-    expect(volumes).not.toHaveBeenCalled();
   });
 
   test('to measure: deleting with files says what happens in place of a number', async () => {
@@ -98,19 +87,28 @@ describe('what a lab cannot do', () => {
     expect(usage).not.toHaveBeenCalled();
   });
 
-  test('is no field of a new workspace, and no kept volume is to be chosen', async () => {
-    await show(`${home}/new?volume=ws-old-vol`);
+  test('is no field of a new workspace', async () => {
+    await show(`${home}/new`);
     await screen.findByRole('textbox', { name: 'Name' });
-    expect(screen.queryByRole('combobox', { name: /^Files/ })).not.toBeInTheDocument();
+    expect(screen.getByRole('combobox', { name: /^Files/ })).toBeInTheDocument();
     expect(screen.queryByText('Shared memory')).not.toBeInTheDocument();
     expect(screen.queryByText('Processes')).not.toBeInTheDocument();
     expect(screen.getByText(/^More:/)).toHaveTextContent('More: disk, idle time, port');
     expect(screen.getAllByText('by ML Lab').length).toBeGreaterThan(0);
   });
 
-  test('has no page of its own', async () => {
-    await show('/users/ada0/volumes');
-    expect(await screen.findByRole('alert')).toHaveTextContent('ML Lab does not list the files of deleted workspaces.');
+  test('is not asked of kept files: their deletion says what happens in place of a number', async () => {
+    backend.volumes = [volume()];
+    const { user, client } = await show('/users/ada0/volumes');
+    const usage = vi.spyOn(client, 'volumeUsage');
+    await user.click(await screen.findByRole('button', { name: /^Delete the files of/ }));
+    expect(screen.queryByRole('button', { name: 'Measure' })).not.toBeInTheDocument();
+    const dialog = await screen.findByRole('dialog');
+    expect(dialog).toHaveTextContent('ML Lab does not tell how many there are.');
+    expect(dialog).toHaveTextContent('one is started for that');
+    await user.click(within(dialog).getByRole('button', { name: 'Delete with its files' }));
+    await waitFor(() => expect(backend.calls).toEqual(['delete volume ws-old-vol']));
+    expect(usage).not.toHaveBeenCalled();
   });
 
   test('is left out of one workspace, too', async () => {

@@ -13,7 +13,7 @@ export function lab(part: Partial<Host> = {}): Host {
   return host({
     engine: 'mllab', version: '0.0.23', endpoint: 'http://ml-lab-backend:8080/api', os: 'linux', cpus: 0, memory: 0, storage_driver: '', in_lab: true,
     access: { port: 0, host_suffix: '' },
-    can: { resize: false, rename: false, volumes: false, measure: false, stats: false, images: false, limits: false, idle: false },
+    can: { resize: false, rename: false, volumes: true, measure: false, stats: false, images: false, limits: false, idle: false },
     limits: {
       ...limits,
       cpus: limit({ applies: 'restart' }),

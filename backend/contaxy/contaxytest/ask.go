@@ -139,8 +139,8 @@ func Read(t testing.TB, answer *http.Response, status int, into any) {
 	}
 }
 
-// RemoveServices takes away all services, extensions and volumes of the lab, and the containers that were labelled to look
-// like them.
+// RemoveServices takes away all services, extensions, volumes and JSON documents of the lab, and the containers that were
+// labelled to look like them.
 func (l *Lab) RemoveServices(t testing.TB) {
 	t.Helper()
 	ours := "label=ctxy.namespace=" + l.Namespace
@@ -159,6 +159,7 @@ func (l *Lab) RemoveServices(t testing.TB) {
 	}
 	for _, project := range projects {
 		Read(t, l.Do(t, l.Admin.Token, http.MethodDelete, "/api/projects/"+project+"/services", nil), http.StatusNoContent, nil)
+		Read(t, l.Do(t, l.Admin.Token, http.MethodDelete, "/api/projects/"+project+"/json", nil), http.StatusNoContent, nil)
 	}
 	l.ForgetAddresses(t)
 }

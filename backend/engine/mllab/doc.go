@@ -7,6 +7,10 @@
 // so that each shows what the other has made. It must not know limits, quotas, HTTP handlers or who may do what: whoever
 // calls Visit has had that decided by the lab.
 //
+// What the lab does not keep of its services, which files are left of deleted ones and what the manager has to remember, is
+// written into the JSON store of their owner's project, where others can change it, too; nobody waits for that, and nothing of
+// it is believed.
+//
 // Nothing happens in the lab but on behalf of somebody: a person's token comes by Visit, and the one by which programs in
 // their workspaces call the lab is asked for with it. Tokens stay in memory, and leave it only as LAB_API_TOKEN of the
 // person's own workspaces.

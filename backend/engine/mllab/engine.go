@@ -36,6 +36,7 @@ type Engine struct {
 	mu       sync.Mutex
 	owners   map[workspace.Owner]*owner
 	services map[workspace.ID]*held
+	names    map[workspace.ID]string    // from which the lab makes an id, as far as they were ever seen
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
 	flights  map[workspace.ID]*flight
@@ -68,6 +69,10 @@ type owner struct {
 	others   map[workspace.ID]bool // services of theirs that are no workspaces
 	extra    int                   // looks that lists have had the lab asked for since
 	since    time.Time
+
+	volumes   map[workspace.ID]keptVolume
+	memories  map[workspace.ID]memory
+	documents documents
 }
 
 // look is one look at an owner's services. Who wants one waits for the one that is under way.
@@ -85,9 +90,9 @@ type held struct {
 	created  *workspace.Observed // what stands for a container that is about to be started
 	log      []byte              // the last lines of a container that a stop has taken away
 	cleared  bool                // the lab has cleared its volume when it stopped it
-	empty    bool                // it has no volume, until it has a container again
 	renamed  string              // what its container is called now, by which the lab's pages do not find it; "" = as it should be
 	disputed bool                // somebody else's project has one of its id; said once
+	files    bool                // it has a volume, as far as is known
 }
 
 // mark remembers for what a container was made, which the lab does not.
@@ -122,7 +127,7 @@ func New(options Options) *Engine {
 	}
 	return &Engine{
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
-		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{},
+		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
 		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
@@ -130,15 +135,16 @@ func New(options Options) *Engine {
 	}
 }
 
-// Close lets go of the connections to the lab.
+// Close writes what is still to be written, if that is done in a moment, and lets go of the connections to the lab.
 func (e *Engine) Close() error {
+	e.writeAll()
 	e.lab.Close()
 	return nil
 }
 
 // Capabilities says what a lab can do.
 func (e *Engine) Capabilities() workspace.Capabilities {
-	return workspace.Capabilities{Keeps: true, Idles: true}
+	return workspace.Capabilities{Keeps: true, Idles: true, Volumes: true}
 }
 
 // Host describes the lab. It says nothing of its machines, so ours stands for them where a number is needed: on Docker
@@ -411,6 +417,7 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
 	defer cancel()
 	began := time.Now()
+	reading := e.startReading(ctx, who)
 	var services []contaxy.Service
 	err := e.as(who, func(token string) (err error) {
 		services, err = e.lab.Services(ctx, token, string(who))
@@ -423,8 +430,10 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	if ctx.Err() != nil {
 		err = workspace.Errorf(workspace.CodeUnavailable, "ML Lab does not answer in time at %s.", e.lab.Endpoint())
 	}
+	read := <-reading
 	e.mu.Lock()
 	o := e.owners[who]
+	e.takeDocuments(who, read)
 	if err != nil {
 		defer e.mu.Unlock()
 		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
@@ -432,6 +441,7 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	}
 	o.lookedAt = began
 	leftovers := e.take(who, services, renamed, began)
+	e.tellOfVolumes(who, began)
 	e.mu.Unlock()
 	for _, name := range leftovers {
 		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
@@ -474,7 +484,7 @@ func (e *Engine) renamedOf(ctx context.Context, who workspace.Owner, services []
 func (e *Engine) take(who workspace.Owner, services []contaxy.Service, renamed map[string]string, began time.Time) (leftovers []string) {
 	there, others, all := map[workspace.ID]bool{}, map[workspace.ID]bool{}, byID(services)
 	e.owners[who].others = others
-	for _, service := range services {
+	for _, service := range runningFirst(services) {
 		id := workspace.ID(service.ID)
 		if isWorkspace(service) && isOtherName(service, all) {
 			isName := renamed[service.Metadata[metaID]] == service.ID
@@ -516,10 +526,29 @@ func (e *Engine) take(who workspace.Owner, services []contaxy.Service, renamed m
 	for id, h := range e.services {
 		if h.owner == who && !there[id] && e.isNewer(id, began) {
 			delete(e.services, id)
+			e.dropMemory(who, id)
 			e.tell(workspace.Change{Kind: workspace.ChangeDropped, ID: id, At: began})
+			if e.keepVolume(id, h) { // unless whoever deleted it has deleted them, too, which nobody tells
+				e.tell(workspace.Change{Kind: workspace.ChangeVolumes, Volumes: []workspace.Volume{e.owners[who].volumes[id].volume(who, id)}, At: began})
+			}
 		}
 	}
 	return leftovers
+}
+
+// runningFirst sorts services so that those which hold something come first: else the manager would let a start go ahead that
+// waits for them.
+func runningFirst(services []contaxy.Service) []contaxy.Service {
+	return slices.SortedStableFunc(slices.Values(services), func(a, b contaxy.Service) int {
+		return boolean(a.Status == contaxy.StatusStopped) - boolean(b.Status == contaxy.StatusStopped)
+	})
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // isNewer reports whether a look that began then says more of a service than our own steps. The caller holds the lock.
@@ -531,13 +560,12 @@ func (e *Engine) isNewer(id workspace.ID, began time.Time) bool {
 func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew bool, at time.Time) {
 	before, was := h.service, h.observed
 	h.service = service
+	e.inUse(id, h, isNew)
 	// A container that is about to be started is there for the manager before it is for the lab.
 	if service.Status == contaxy.StatusStopped && was != nil && was.State == workspace.ContainerCreated {
 		return
 	}
-	if h.observed = h.observe(id); h.observed != nil {
-		h.empty = false
-	}
+	h.observed = h.observe(id)
 	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
 		kept := e.keptOf(h)
 		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: at})
@@ -547,7 +575,7 @@ func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew b
 // keptOf is what the manager is told of a service. The caller holds the lock.
 func (e *Engine) keptOf(h *held) workspace.Kept {
 	kept := keptOf(h.owner, h.service)
-	kept.Observed = h.observed
+	kept.Observed, kept.HasFiles, kept.Memory = h.observed, h.files, e.memoryOf(kept.ID, h)
 	if kept.Stopped && !h.service.LastAccess.IsZero() {
 		if timeout := kept.Spec.IdleTimeout; timeout > 0 && time.Since(h.service.LastAccess.Time) >= timeout {
 			kept.Code = workspace.ReasonIdle
@@ -617,13 +645,15 @@ func (e *Engine) Snapshot(context.Context) (workspace.Snapshot, error) {
 		if h.observed != nil {
 			snapshot.Workspaces = append(snapshot.Workspaces, *h.observed)
 		}
-		if h.empty {
-			continue
+		if h.files {
+			snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{
+				Name: kept.Volume, Owner: h.owner, UID: h.mark.uid, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB,
+				CreatedAt: kept.CreatedAt, UsedBy: id,
+			})
 		}
-		snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{
-			Name: kept.Volume, Owner: h.owner, UID: h.mark.uid, DisplayName: kept.Spec.DisplayName, SizeMB: kept.Spec.Storage.VolumeMB,
-			CreatedAt: kept.CreatedAt, UsedBy: id,
-		})
+	}
+	for who, o := range e.owners {
+		snapshot.Volumes = append(snapshot.Volumes, e.volumesOf(who, o)...)
 	}
 	return snapshot, nil
 }

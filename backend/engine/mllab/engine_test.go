@@ -361,7 +361,7 @@ func TestStorage_WhatTheLabHasWrittenDownAndCouldNotStartIsDone(t *testing.T) {
 	engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
 		service := map[string]any{
 			"id": d.ID, "status": "running", "container_image": "one:1", "endpoints": []string{endpointOf(d)},
-			"metadata": metadataOf(d), "compute": computeOf(d), "idle_timeout": idleOf(d), "clear_volume_on_stop": d.ClearOnStop,
+			"display_name": labNameOf(d), "metadata": metadataOf(d, labNameOf(d)), "compute": computeOf(d), "idle_timeout": idleOf(d), "clear_volume_on_stop": d.ClearOnStop,
 		}
 		if patched.Load() {
 			service["status"], service["container_image"] = "stopped", d.Image

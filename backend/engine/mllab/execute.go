@@ -122,18 +122,19 @@ func (e *Engine) fetch(ctx context.Context, d workspace.Deployment) (contaxy.Ser
 func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	h := e.services[d.ID]
-	if h == nil {
+	h, known := e.services[d.ID]
+	if !known {
 		h = &held{owner: d.Owner}
 		e.services[d.ID] = h
 	}
 	h.service = service
+	e.inUse(d.ID, h, !known)
 	if made {
 		h.mark = markOf(service.InternalID, d)
 		if service.InternalID == "" {
 			h.mark.handle = string(d.ID)
 		}
-		h.log, h.cleared, h.empty = nil, false, false
+		h.log, h.cleared = nil, false
 	}
 	h.observed = h.observe(d.ID)
 }
@@ -148,6 +149,9 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 		// Whoever may delete it need not be who may make one, with a token of its owner in it.
 		return workspace.Errorf(workspace.CodeNotFound, "It was deleted in ML Lab.")
 	case workspace.CodeOf(err) == workspace.CodeNotFound:
+		if err := e.mayHave(d); err != nil {
+			return err
+		}
 		return e.deploy(ctx, d)
 	case err != nil:
 		return err
@@ -177,37 +181,55 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	return nil
 }
 
-// deploy has the lab write a workspace down: with the token for the programs of its owner, or, if it was there before, with
-// the parameters that it had.
+// deploy has the lab write a workspace down, stopped: with the token for the programs of its owner, or, if it was there before,
+// with the parameters that it had.
 func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
-	input := inputOf(d, e.base)
-	if input.Parameters = e.parametersOfRewrite(d.ID); input.Parameters == nil {
+	parameters := e.parametersOfRewrite(d.ID)
+	if parameters == nil {
 		token, err := e.programToken(ctx, d.Owner)
 		if err != nil {
 			return err
 		}
-		input.Parameters = parametersOf(d, token)
+		parameters = parametersOf(d, token)
 	}
-	var service contaxy.Service
-	err := e.as(d.Owner, func(caller string) (err error) {
-		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
-		return err
-	})
+	input := inputOf(d, e.nameFor(d), e.base)
+	input.Parameters = parameters
+	service, err := e.deployAs(ctx, d, input)
 	if err != nil {
 		return err
-	}
-	if service.ID != string(d.ID) {
-		err := e.as(d.Owner, func(caller string) error {
-			return e.lab.Delete(ctx, caller, string(d.Owner), service.ID, false)
-		})
-		e.log.Error("ML Lab has given a service another id than expected", "expected", d.ID, "given", service.ID, "removed", err == nil)
-		return workspace.Errorf(workspace.CodeInternal, "ML Lab would call the workspace %q, which is not how this version of the workspace manager knows it.", service.ID)
 	}
 	e.took(d, service, false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.rewrites, d.ID)
 	return nil
+}
+
+// deployAs has the lab make the service of a workspace.
+func (e *Engine) deployAs(ctx context.Context, d workspace.Deployment, input contaxy.ServiceInput) (service contaxy.Service, err error) {
+	err = e.as(d.Owner, func(caller string) (err error) {
+		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
+		return err
+	})
+	if err != nil {
+		return service, err
+	}
+	if service.ID != string(d.ID) {
+		err := e.as(d.Owner, func(caller string) error {
+			return e.lab.Delete(ctx, caller, string(d.Owner), service.ID, false)
+		})
+		e.log.Error("ML Lab has given a service another id than expected", "expected", d.ID, "given", service.ID, "removed", err == nil)
+		return service, workspace.Errorf(workspace.CodeInternal, "ML Lab would call the workspace %q, which is not how this version of the workspace manager knows it.", service.ID)
+	}
+	return service, nil
+}
+
+// nameFor is the name under which the lab shall have the service of a workspace: the one that it had before, which may be none
+// of its display name, else one that gives its id.
+func (e *Engine) nameFor(d workspace.Deployment) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return cmp.Or(e.names[d.ID], labNameOf(d))
 }
 
 // makeWay ends the container of an earlier attempt by starting the next one in its place: a stop would clear the files of
@@ -416,6 +438,12 @@ func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text [
 	if err := e.rememberParameters(ctx, d); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	if h := e.services[d.ID]; h != nil {
+		e.keepVolume(d.ID, h) // a new service says nothing of its files
+	}
+	e.mu.Unlock()
+	e.waitUntilWritten(ctx, volumePatience, d.Owner)
 	err := e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
@@ -554,6 +582,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.dropVolume(d.Owner, d.ID)
 	delete(e.services, d.ID)
 	return nil
 }
@@ -578,11 +607,12 @@ func (e *Engine) clearByStop(ctx context.Context, d workspace.Deployment) error 
 		return err
 	}
 	service, err = e.fetch(ctx, d)
-	if err == nil {
-		e.took(d, service, false)
-		e.emptied(d.ID)
+	if err != nil {
+		return err
 	}
-	return err
+	e.took(d, service, false)
+	e.emptied(d.ID)
+	return nil
 }
 
 // emptied notes that a workspace has no volume any more.
@@ -590,7 +620,8 @@ func (e *Engine) emptied(id workspace.ID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if h := e.services[id]; h != nil {
-		h.empty = true
+		h.files = false
+		e.dropVolume(h.owner, id)
 	}
 }
 
@@ -687,8 +718,15 @@ func (e *Engine) imagesThere(ctx context.Context, who workspace.Owner) (images [
 	return slices.Compact(images)
 }
 
-// release deletes the service.
+// release deletes the service. Files that it has had in use stay, and are written down before.
 func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
+	e.mu.Lock()
+	h := e.services[d.ID]
+	kept := h != nil && e.keepVolume(d.ID, h)
+	e.mu.Unlock()
+	if kept {
+		e.waitUntilWritten(ctx, volumePatience, d.Owner)
+	}
 	err := e.as(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
@@ -697,6 +735,7 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.dropMemory(d.Owner, d.ID)
 	delete(e.services, d.ID)
 	delete(e.rewrites, d.ID)
 	return nil

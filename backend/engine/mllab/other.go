@@ -109,8 +109,3 @@ func (e *Engine) Measure(_ context.Context, places []workspace.Place, _ workspac
 
 // Stats knows of no use.
 func (e *Engine) Stats(context.Context, []string) ([]workspace.Stats, error) { return nil, nil }
-
-// RemoveVolume cannot: the lab deletes volumes only with their services. CodeWrongState.
-func (e *Engine) RemoveVolume(_ context.Context, volume string) error {
-	return workspace.Errorf(workspace.CodeWrongState, "ML Lab deletes files only together with their workspace, so the volume %q stays.", volume)
-}

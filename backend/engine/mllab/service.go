@@ -64,8 +64,7 @@ func endpointOf(d workspace.Deployment) string {
 	return strconv.Itoa(d.Port)
 }
 
-// labNameOf is the name under which the lab has, or shall have, the service of a workspace: that from which it derives the
-// workspace's id.
+// labNameOf is a name from which the lab derives the id of a workspace.
 func labNameOf(d workspace.Deployment) string {
 	namespace, _, _ := strings.Cut(string(d.ID), "-p-")
 	tried := 0
@@ -81,9 +80,10 @@ func labNameOf(d workspace.Deployment) string {
 	return namePrefix + strings.TrimPrefix(slug, "ws-")
 }
 
-func metadataOf(d workspace.Deployment) map[string]string {
+// metadataOf is the metadata of the service that the lab has under a name.
+func metadataOf(d workspace.Deployment, name string) map[string]string {
 	metadata := map[string]string{metaKind: kindWorkspace}
-	if labNameOf(d) != namePrefix+d.DisplayName {
+	if name != namePrefix+d.DisplayName {
 		metadata[metaName] = d.DisplayName
 	}
 	if endpointOf(d) != upstreamEndpoint {
@@ -91,6 +91,9 @@ func metadataOf(d workspace.Deployment) map[string]string {
 	}
 	return metadata
 }
+
+// tokenParameter is the variable that holds the token of who owns a workspace.
+const tokenParameter = "LAB_API_TOKEN"
 
 // parametersOf are the environment of a workspace: upstream's five, and what else its profile wants. The lab fills in
 // what is in braces.
@@ -100,7 +103,7 @@ func parametersOf(d workspace.Deployment, userToken string) map[string]string {
 		"SSH_JUMPHOST_TARGET": "{env.CONTAXY_DEPLOYMENT_NAME}",
 		"SELF_ACCESS_TOKEN":   "{env.CONTAXY_API_TOKEN}",
 		"LAB_API_ENDPOINT":    "{env.CONTAXY_API_ENDPOINT}",
-		"LAB_API_TOKEN":       userToken,
+		tokenParameter:        userToken,
 	}
 	if endpointOf(d) != upstreamEndpoint || d.Env["WORKSPACE_BASE_URL"] == "" {
 		for name, value := range d.Env {
@@ -149,10 +152,10 @@ func argsOf(d workspace.Deployment, base string) []string {
 	return args
 }
 
-// inputOf is a workspace as the lab is to write it down, but for its parameters.
-func inputOf(d workspace.Deployment, base string) contaxy.ServiceInput {
+// inputOf is a workspace as the lab is to write it down under a name, but for its parameters.
+func inputOf(d workspace.Deployment, name, base string) contaxy.ServiceInput {
 	return contaxy.ServiceInput{
-		ContainerImage: d.Image, DisplayName: labNameOf(d), Endpoints: []string{endpointOf(d)}, Metadata: metadataOf(d),
+		ContainerImage: d.Image, DisplayName: name, Endpoints: []string{endpointOf(d)}, Metadata: metadataOf(d, name),
 		Compute: computeOf(d), Args: argsOf(d, base),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop, IsStopped: true,
 	}
@@ -162,7 +165,7 @@ func inputOf(d workspace.Deployment, base string) contaxy.ServiceInput {
 func differs(service contaxy.Service, d workspace.Deployment) bool {
 	wanted := computeOf(d)
 	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, []string{endpointOf(d)}) ||
-		!maps.Equal(ours(service.Metadata), ours(metadataOf(d))) ||
+		!maps.Equal(ours(service.Metadata), ours(metadataOf(d, service.DisplayName))) ||
 		valueOf(service.Compute.MaxCPUs) != *wanted.MaxCPUs || valueOf(service.Compute.MaxMemory) != *wanted.MaxMemory ||
 		valueOf(service.Compute.MaxVolumeSize) != valueOf(wanted.MaxVolumeSize) || valueOf(service.Compute.MaxContainerSize) != valueOf(wanted.MaxContainerSize) ||
 		valueOf(service.IdleTimeout) != valueOf(idleOf(d)) || service.ClearVolumeOnStop != d.ClearOnStop
@@ -186,7 +189,7 @@ func updateOf(service contaxy.Service, d workspace.Deployment, base string) cont
 		ContainerImage: d.Image, Endpoints: []string{endpointOf(d)}, Metadata: map[string]*string{}, Compute: computeOf(d), Args: argsOf(d, base),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop,
 	}
-	wanted := metadataOf(d)
+	wanted := metadataOf(d, service.DisplayName)
 	for key, value := range wanted {
 		update.Metadata[key] = &value
 	}

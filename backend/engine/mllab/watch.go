@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"lab-workspace-manager/backend/contaxy"
 	"lab-workspace-manager/backend/workspace"
 )
 
@@ -68,8 +69,12 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 	default:
 		close(e.begun)
 	}
-	for id := range e.services { // what was found while nobody watched is told before anybody is let in
-		e.tellOf(id)
+	for _, stopped := range []bool{false, true} { // what was found while nobody watched is told before anybody is let in
+		for id, h := range e.services {
+			if stopped == (h.service.Status == contaxy.StatusStopped) {
+				e.tellOf(id)
+			}
+		}
 	}
 	e.mu.Unlock()
 	defer func() {
@@ -115,6 +120,7 @@ func (e *Engine) lookByTurns(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
+		e.writeWhatIsDue(time.Now())
 		who, any := e.nextTurn(time.Now())
 		var err error
 		switch {

@@ -46,7 +46,7 @@ func TestEngine(t *testing.T, can workspace.Capabilities, open func(t *testing.T
 		{"BringsUpAndTakesDown", true, (*engineSuite).bringsUpAndTakesDown},
 		{"TellsOfWhatItMadeAsItIs", can.Limits, (*engineSuite).tellsOfWhatItMadeAsItIs},
 		{"EveryStepCanBeRepeated", true, (*engineSuite).everyStepCanBeRepeated},
-		{"NeverMountsAKeptVolumeUnasked", !can.Keeps, (*engineSuite).neverMountsAKeptVolumeUnasked},
+		{"NeverMountsAKeptVolumeUnasked", can.Volumes, (*engineSuite).neverMountsAKeptVolumeUnasked},
 		{"ReportsWhatHappens", true, (*engineSuite).reportsWhatHappens},
 		{"KeepsWhatItIsTold", can.Keeps, (*engineSuite).keepsWhatItIsTold},
 		{"SaysHowItEnded", !can.Keeps, (*engineSuite).saysHowItEnded}, // others may start it again and again
@@ -246,28 +246,44 @@ func (s *engineSuite) everyStepCanBeRepeated(t *testing.T) {
 }
 
 func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
+	kept := func() []workspace.Volume {
+		t.Helper()
+		snapshot, err := s.Engine.Snapshot(t.Context())
+		require.NoError(t, err)
+		return snapshot.Volumes
+	}
 	first := s.deployment(3, s.Good)
-	s.do(t, workspace.StepStorage, first)
+	s.bringUp(t, first)
+	s.takeDown(t, first)
+	s.do(t, workspace.StepRelease, first)
+	require.Len(t, kept(), 1, "files outlive their workspace")
+	require.Equal(t, []any{first.Volume, first.Owner, first.DisplayName, first.Storage.VolumeMB, workspace.ID("")},
+		[]any{kept()[0].Name, kept()[0].Owner, kept()[0].DisplayName, kept()[0].SizeMB, kept()[0].UsedBy})
+	require.False(t, kept()[0].CreatedAt.IsZero())
 	later := first
-	later.UID = "uid-later"
+	later.UID, later.DisplayName = "uid-later", "later"
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
 	s.do(t, workspace.StepRemoveStorage, later)
-	_, err := s.measure(t, first.Volume)
-	require.NoError(t, err, "what was left alone is not removed either")
+	require.Len(t, kept(), 1, "what was left alone is not removed either")
 	later.VolumeAdopted = true
 	s.do(t, workspace.StepStorage, later)
-	later.Volume = "does-not-exist-vol"
-	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStorage, later)))
+	missing := s.deployment(33, s.Good)
+	missing.VolumeAdopted = true
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStorage, missing)))
 
 	t.Log("a volume in use cannot be removed")
-	s.do(t, workspace.StepImage, first)
-	s.do(t, workspace.StepCreate, first)
+	s.bringUp(t, later)
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
-	s.do(t, workspace.StepRemove, first)
-	usage, err := s.measure(t, first.Volume)
-	require.NoError(t, err)
-	require.False(t, usage.MeasuredAt.IsZero())
+	s.takeDown(t, later)
+	s.do(t, workspace.StepRelease, later)
+	if s.can.Measures {
+		usage, err := s.measure(t, first.Volume)
+		require.NoError(t, err)
+		require.False(t, usage.MeasuredAt.IsZero())
+	}
+	require.Len(t, kept(), 1)
 	require.NoError(t, s.Engine.RemoveVolume(t.Context(), first.Volume))
+	require.Empty(t, kept())
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))
 }
 
@@ -453,6 +469,7 @@ func (s *engineSuite) keepsWhatItIsTold(t *testing.T) {
 	require.Nil(t, s.find(t, d.ID))
 
 	t.Log("what was deleted with its files begins without them")
+	d.VolumeAdopted = true // they were left a moment ago
 	s.do(t, workspace.StepStorage, d)
 	gone := d
 	gone.Deleted = true

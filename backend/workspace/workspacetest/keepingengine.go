@@ -3,6 +3,7 @@ package workspacetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -19,21 +20,30 @@ type KeepingEngine struct {
 	made map[workspace.ID]time.Time
 	lost map[workspace.ID]bool // containers that it does not see
 	left map[workspace.ID]workspace.Removal
+
+	memories map[workspace.ID]workspace.Memory
+	told     int // how often it was told one
 }
 
 // KeepingNamespace is the first part of the ids of what a KeepingEngine keeps.
 const KeepingNamespace = "keeps"
 
-var _ workspace.Engine = (*KeepingEngine)(nil)
+var (
+	_ workspace.Engine     = (*KeepingEngine)(nil)
+	_ workspace.Rememberer = (*KeepingEngine)(nil)
+)
 
 // NewKeepingEngine makes one that keeps nothing yet.
 func NewKeepingEngine() *KeepingEngine {
-	return &KeepingEngine{FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}, lost: map[workspace.ID]bool{}, left: map[workspace.ID]workspace.Removal{}}
+	return &KeepingEngine{
+		FakeEngine: NewFakeEngine(), kept: map[workspace.ID]workspace.Deployment{}, made: map[workspace.ID]time.Time{}, lost: map[workspace.ID]bool{},
+		left: map[workspace.ID]workspace.Removal{}, memories: map[workspace.ID]workspace.Memory{},
+	}
 }
 
-// Capabilities says that it keeps, and stops what is idle.
+// Capabilities says that it keeps, files of deleted workspaces too, and stops what is idle.
 func (k *KeepingEngine) Capabilities() workspace.Capabilities {
-	return workspace.Capabilities{Keeps: true, Idles: true}
+	return workspace.Capabilities{Keeps: true, Idles: true, Volumes: true}
 }
 
 // Host describes it.
@@ -67,6 +77,11 @@ func (k *KeepingEngine) Execute(ctx context.Context, step workspace.Step, progre
 				return nil, err
 			}
 		}
+		if !there {
+			if err := k.mayHave(d); err != nil {
+				return nil, err
+			}
+		}
 		k.keep(d)
 		if there && runs && before.Fingerprint != d.Fingerprint {
 			return do(workspace.StepRemove, workspace.StepCreate, workspace.StepStart)
@@ -85,20 +100,99 @@ func (k *KeepingEngine) Execute(ctx context.Context, step workspace.Step, progre
 		if !there {
 			return nil, workspace.Errorf(workspace.CodeNotFound, "Nothing is kept of %s.", d.ID)
 		}
-		return do(workspace.StepCreate, workspace.StepStart)
+		observed, err := do(workspace.StepCreate, workspace.StepStart)
+		if err == nil {
+			k.setVolume(d.Volume, &workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, CreatedAt: time.Now()})
+		}
+		return observed, err
 	case workspace.StepRemoveStorage, workspace.StepRelease:
 		if k.Fault != nil {
 			if err := k.Fault(ctx, step); err != nil {
 				return nil, err
 			}
 		}
+		if there {
+			k.drop(before, step.Kind == workspace.StepRemoveStorage)
+		}
 		k.mu.Lock()
-		delete(k.kept, d.ID)
 		delete(k.left, d.ID)
+		if step.Kind == workspace.StepRelease { // else it may be written down again
+			delete(k.memories, d.ID)
+		}
 		k.mu.Unlock()
 		return do(workspace.StepRemove)
 	}
 	return k.FakeEngine.Execute(ctx, step, progress)
+}
+
+// mayHave refuses files for a new workspace that are those of a deleted one, or that are not there.
+func (k *KeepingEngine) mayHave(d workspace.Deployment) error {
+	k.FakeEngine.mu.Lock()
+	defer k.FakeEngine.mu.Unlock()
+	switch _, there := k.volumes[d.Volume]; {
+	case there && !d.VolumeAdopted:
+		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else.", d.Volume)
+	case !there && d.VolumeAdopted:
+		return workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", d.Volume)
+	}
+	return nil
+}
+
+// setVolume has a volume there, or none of that name.
+func (k *KeepingEngine) setVolume(name string, volume *workspace.Volume) {
+	k.FakeEngine.mu.Lock()
+	defer k.FakeEngine.mu.Unlock()
+	if volume == nil {
+		delete(k.volumes, name)
+		return
+	}
+	k.volumes[name] = *volume
+}
+
+// drop forgets what should be of a workspace; its files stay, or go.
+func (k *KeepingEngine) drop(d workspace.Deployment, files bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.FakeEngine.mu.Lock()
+	defer k.FakeEngine.mu.Unlock()
+	delete(k.kept, d.ID)
+	if files {
+		delete(k.volumes, d.Volume)
+	} else if volume, there := k.volumes[d.Volume]; there {
+		volume.KeptSince = time.Now()
+		k.volumes[d.Volume] = volume
+	}
+}
+
+// Remember keeps a memory.
+func (k *KeepingEngine) Remember(_ workspace.Owner, id workspace.ID, memory workspace.Memory) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.told++
+	k.memories[id] = memory
+	if memory == (workspace.Memory{}) {
+		delete(k.memories, id)
+	}
+}
+
+// Remembered returns what it was told to remember, by workspace, and how often it was told something.
+func (k *KeepingEngine) Remembered() (memories map[workspace.ID]workspace.Memory, told int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.memories), k.told
+}
+
+// RemoveVolume removes the files of a deleted workspace.
+func (k *KeepingEngine) RemoveVolume(ctx context.Context, volume string) error {
+	k.mu.Lock()
+	for _, d := range k.kept {
+		if d.Volume == volume {
+			k.mu.Unlock()
+			return workspace.Errorf(workspace.CodeConflict, "The volume %s is in use.", volume)
+		}
+	}
+	k.mu.Unlock()
+	return k.FakeEngine.RemoveVolume(ctx, volume)
 }
 
 func (k *KeepingEngine) keep(d workspace.Deployment) {
@@ -122,7 +216,7 @@ func (k *KeepingEngine) observed(id workspace.ID) *workspace.Observed {
 // word is what it says of a workspace.
 func (k *KeepingEngine) word(d workspace.Deployment) workspace.Kept {
 	kept := workspace.Kept{
-		ID: d.ID, Owner: d.Owner, Volume: d.Volume, CreatedAt: k.made[d.ID], Observed: k.observed(d.ID), Removal: k.left[d.ID],
+		ID: d.ID, Owner: d.Owner, Volume: d.Volume, CreatedAt: k.made[d.ID], Observed: k.observed(d.ID), Memory: k.memories[d.ID], Removal: k.left[d.ID],
 		Spec: workspace.Spec{
 			DisplayName: d.DisplayName, Image: d.Image, Profile: d.Profile, Port: d.Port, Storage: d.Storage,
 			Compute:     workspace.Compute{CPUs: d.Compute.CPUs, MemoryMB: d.Compute.MemoryMB},
@@ -132,6 +226,9 @@ func (k *KeepingEngine) word(d workspace.Deployment) workspace.Kept {
 	if k.lost[d.ID] {
 		kept.Observed = nil
 	}
+	k.FakeEngine.mu.Lock()
+	_, kept.HasFiles = k.volumes[d.Volume]
+	k.FakeEngine.mu.Unlock()
 	if kept.Stopped = kept.Observed == nil || kept.Observed.State == workspace.ContainerCreated; kept.Stopped {
 		kept.Reason = "It was stopped there."
 	}
@@ -145,7 +242,11 @@ func (k *KeepingEngine) Snapshot(ctx context.Context) (workspace.Snapshot, error
 	defer k.mu.Unlock()
 	for _, d := range k.kept {
 		snapshot.Kept = append(snapshot.Kept, k.word(d))
-		snapshot.Volumes = append(snapshot.Volumes, workspace.Volume{Name: d.Volume, Owner: d.Owner, UID: d.UID, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, UsedBy: d.ID})
+		for i := range snapshot.Volumes {
+			if snapshot.Volumes[i].Name == d.Volume {
+				snapshot.Volumes[i].UsedBy, snapshot.Volumes[i].KeptSince = d.ID, time.Time{}
+			}
+		}
 	}
 	return snapshot, err
 }
@@ -160,6 +261,10 @@ func (k *KeepingEngine) Watch(ctx context.Context, connected func(), changed fun
 			kept = k.word(d)
 		}
 		k.mu.Unlock()
+		if change.Kind == workspace.ChangeVolumes {
+			changed(change)
+			return
+		}
 		if there {
 			changed(workspace.Change{Kind: workspace.ChangeKept, ID: change.ID, Kept: &kept, At: change.At})
 		} else if change.ID != "" {
@@ -196,6 +301,9 @@ func (k *KeepingEngine) StartAnewByHand(id workspace.ID) {
 	if _, err := k.create(d); err != nil {
 		panic(fmt.Sprintf("%s cannot be started by hand: %v", id, err))
 	}
+	if _, there := k.volumes[d.Volume]; !there {
+		k.volumes[d.Volume] = workspace.Volume{Name: d.Volume, Owner: d.Owner, DisplayName: d.DisplayName, SizeMB: d.Storage.VolumeMB, CreatedAt: time.Now()}
+	}
 	_, _ = k.start(d) // it was made just now
 }
 
@@ -228,10 +336,26 @@ func (k *KeepingEngine) ForgetMarks() {
 // DropByHand lets somebody else delete a workspace.
 func (k *KeepingEngine) DropByHand(id workspace.ID) {
 	k.mu.Lock()
-	delete(k.kept, id)
+	d := k.kept[id]
 	k.mu.Unlock()
 	k.RemoveByHand(id)
+	k.drop(d, false)
+	k.mu.Lock()
+	delete(k.memories, id)
+	k.mu.Unlock()
 	k.tellOf(id)
+	if volume, there := k.volume(d.Volume); there {
+		k.FakeEngine.mu.Lock()
+		defer k.FakeEngine.mu.Unlock()
+		k.tell(workspace.Change{Kind: workspace.ChangeVolumes, Volumes: []workspace.Volume{volume}, At: time.Now()})
+	}
+}
+
+func (k *KeepingEngine) volume(name string) (volume workspace.Volume, there bool) {
+	k.FakeEngine.mu.Lock()
+	defer k.FakeEngine.mu.Unlock()
+	volume, there = k.volumes[name]
+	return volume, there
 }
 
 // tellOf has those who watch look at a workspace.

@@ -27,7 +27,7 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
   const navigate = useNavigate();
   const host = useHost();
   const can = (action: Action): boolean => !readOnly && workspace.actions.includes(action);
-  const item = (label: string, run: () => void, more = ''): React.ReactNode => (
+  const item = (label: string, run: () => void): React.ReactNode => (
     <MenuItem
       key={label}
       onClick={() => {
@@ -35,14 +35,7 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
         run();
       }}
     >
-      <span>
-        {label}
-        {more !== '' && (
-          <span className="small dim" style={{ display: 'block' }}>
-            {more}
-          </span>
-        )}
-      </span>
+      {label}
     </MenuItem>
   );
   const remove = async (): Promise<void> => {
@@ -65,7 +58,7 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
           {item('Logs', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'logs')))}
           {can('keep') && item('Take its deletion back', () => void actions.keep(workspace))}
           {can('delete') && <Divider />}
-          {can('delete') && item(can('keep') ? 'Delete without its files' : 'Delete', () => void remove(), host?.can.volumes === false ? 'Files stay for the next of this name' : '')}
+          {can('delete') && item(can('keep') ? 'Delete without its files' : 'Delete', () => void remove())}
           {can('delete') && !can('keep') && item('Delete with its files …', () => setDialog('deleteFiles'))}
         </Menu>
       )}

@@ -2,7 +2,7 @@
 import Button from '@mui/material/Button';
 import Snackbar from '@mui/material/Snackbar';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { createContext, useCallback, useContext, useEffect, useState, type ReactNode } from 'react';
+import { createContext, useCallback, useContext, useState, type ReactNode } from 'react';
 import { keys, queries } from '../../api/cache';
 import { errorOf } from '../../api/client';
 import { useKeys } from '../../components/useKeys';
@@ -25,9 +25,11 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
     setOpen(true);
   }, []);
   const { data: gone } = useQuery(queries.gone);
-  useEffect(() => {
+  const [told, setTold] = useState<typeof gone>();
+  if (gone !== told) {
+    setTold(gone);
     if (gone !== undefined) show({ text: gone.reason });
-  }, [gone, show]);
+  }
   const close = (): void => setOpen(false);
   const act = (): void => {
     const action = notice?.action;

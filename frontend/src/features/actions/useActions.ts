@@ -2,7 +2,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { useNavigate } from 'react-router';
-import { putWorkspace, queries } from '../../api/cache';
+import { putWorkspace } from '../../api/cache';
 import { useClient } from '../../api/context';
 import type { Workspace, WorkspaceInput } from '../../api/types';
 import type { NextStep } from '../../model/state';
@@ -44,10 +44,7 @@ export function useActions(): Actions {
     const start = (workspace: Workspace): Promise<boolean> => reported(() => client.start(workspace.id));
     const stop = (workspace: Workspace): Promise<boolean> => reported(() => client.stop(workspace.id));
 
-    // What an engine keeps without listing it comes back with the name.
-    const isListed = async (): Promise<boolean> => (await cache.query({ ...queries.host(client), staleTime: 'static' })).can.volumes;
     const isKept = async (workspace: Workspace): Promise<boolean> =>
-      (await isListed()) &&
       (await client.volumes()).some((volume) => volume.name === workspace.storage.volume && volume.used_by === null);
 
     const undoRemoves = async (removed: readonly Workspace[]): Promise<void> => {
@@ -57,12 +54,11 @@ export function useActions(): Actions {
       }
     };
     const tellRemoved = async (workspace: Workspace): Promise<void> => {
-      const listed = await isListed().catch(() => true);
       const kept = await isKept(workspace).catch(() => true);
       // The message carries what it undoes: it may stay longer than anything that is remembered elsewhere.
       const removed = alsoRemoved(workspace, readingTime);
       const what = removed.length === 1 ? workspace.display_name : `${removed.length} workspaces`;
-      const files = filesText(removed, listed, kept);
+      const files = kept ? (removed.length === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
       const lost = workspace.status === 'running' ? ' What was not saved in it is gone.' : '';
       notify({ text: `Deleted ${what}.${files}${lost}`, action: { label: 'Undo', run: () => void undoRemoves(removed) } });
     };
@@ -112,16 +108,6 @@ export function useActions(): Actions {
     };
     return actions;
   }, [client, cache, notify, reported, opening, navigate]);
-}
-
-/** What becomes of the files of what was deleted. */
-function filesText(removed: readonly Workspace[], listed: boolean, kept: boolean): string {
-  const one = removed.length === 1;
-  if (!listed && removed.some((workspace) => !workspace.clear_volume_on_stop)) {
-    return one ? ' Its files stay in ML Lab, which does not list them: the next workspace of this name has them again.' : ' Their files stay in ML Lab, which does not list them: the next workspaces of these names have them again.';
-  }
-  if (!kept) return '';
-  return one ? ' Its files are kept.' : ' Their files are kept.';
 }
 
 /** What makes a deleted workspace again, with its files if they were kept: one that never ran has none. */

@@ -25,17 +25,6 @@ export function VolumesPage() {
   const user = useUser();
   const volumes = useQuery(queries.volumes(client));
   const slow = useDelayed(volumes.isPending);
-  const navigate = useNavigate();
-  const host = useHost();
-  if (host?.can.volumes === false) {
-    return (
-      <Trouble
-        error={{ detail: 'ML Lab does not list the files of deleted workspaces.', hint: 'Those that were kept come back with the next workspace of the same name.' }}
-        label="Show all workspaces"
-        onRetry={() => void navigate(pathTo.home(user))}
-      />
-    );
-  }
   if (volumes.data === undefined) {
     if (volumes.isError) return <Trouble error={errorOf(volumes.error)} onRetry={() => void volumes.refetch()} />;
     return slow ? <Blocks rows={3} /> : null;
@@ -67,6 +56,7 @@ function VolumeRow({ volume }: { volume: Volume }) {
   const client = useClient();
   const user = useUser();
   const navigate = useNavigate();
+  const measures = useHost()?.can.measure !== false;
   const readOnly = useReadOnly();
   const reported = useReported();
   const notify = useNotice();
@@ -95,7 +85,7 @@ function VolumeRow({ volume }: { volume: Volume }) {
           {usage.data !== undefined && `${formatFiles(usage.data.files)}, ${formatBytes(usage.data.bytes)}`}
           {usage.isFetching && 'Measuring …'}
           {usage.isError && !usage.isFetching && errorOf(usage.error).detail}
-          {usage.data === undefined && !usage.isFetching && (
+          {measures && usage.data === undefined && !usage.isFetching && (
             <button type="button" className={styles.measure} disabled={readOnly} onClick={() => void usage.refetch()}>
               Measure
             </button>
@@ -114,7 +104,8 @@ function VolumeRow({ volume }: { volume: Volume }) {
         <LossDialog
           title={`Delete the files of ${volume.display_name}?`}
           subject={volume.name}
-          measure={() => client.volumeUsage(volume.name)}
+          {...(measures ? { measure: () => client.volumeUsage(volume.name) } : {})}
+          note={measures ? '' : 'ML Lab deletes files only together with a container: one is started for that, which takes a while.'}
           busy={busy}
           onClose={() => setAsked(false)}
           onDelete={() => void remove()}
