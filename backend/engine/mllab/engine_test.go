@@ -24,9 +24,11 @@ func engineBefore(t *testing.T, answer http.HandlerFunc) *Engine {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections) // looks outlive who asks for them
 	client, err := contaxy.New(server.URL + "/api")
 	require.NoError(t, err)
 	engine := New(Options{Lab: client, LookEvery: 10 * time.Millisecond})
+	engine.made = engine.made.Add(-time.Hour) // nobody waits for the lab's first answer
 	t.Cleanup(func() { require.NoError(t, engine.Close()) })
 	return engine
 }
@@ -74,6 +76,7 @@ func TestVisit_NobodyIsLetInBeforeTheirWorkspacesAreKnown(t *testing.T) {
 
 func TestVisit_RightAfterTheStartWaitsForTheLabsFirstAnswer(t *testing.T) {
 	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
+	engine.made = time.Now()
 	first := make(chan error, 1)
 	go func() { first <- engine.Visit(t.Context(), "ada0", "token", true) }()
 	select {
@@ -87,7 +90,6 @@ func TestVisit_RightAfterTheStartWaitsForTheLabsFirstAnswer(t *testing.T) {
 
 func TestVisit_IsRefusedWhileNewsWasLost(t *testing.T) {
 	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) { answers(t, w, listOfOne) })
-	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
 	require.NoError(t, engine.lookAt(t.Context(), "ada0"))
 	require.Equal(t, workspace.CodeUnavailable, workspace.CodeOf(engine.Visit(t.Context(), "ada0", "token", true)))
@@ -178,7 +180,6 @@ func TestRemoveStorage_SaysThatFilesAreLeft(t *testing.T) {
 			t.Errorf("%s must not be asked for", r.Method)
 		}
 	})
-	engine.made = time.Now().Add(-time.Hour)
 	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
 	err := engine.removeStorage(t.Context(), workspace.Deployment{ID: "lab-p-ada0-s-ws-thesis", Owner: "ada0", Deleted: true})
 	require.ErrorContains(t, err, "no such device")
