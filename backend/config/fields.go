@@ -192,6 +192,8 @@ func profileFields() []field[profile.Profile] {
 		at("args", listOf(argument()), func(p *profile.Profile) *[]string { return &p.Args }),
 		atTable("env", variables(), func(p *profile.Profile) *map[string]string { return &p.Env }),
 		at("secret_env", listOf(variableName()), func(p *profile.Profile) *[]string { return &p.SecretEnv }),
+		at("open_args", listOf(argument()), func(p *profile.Profile) *[]string { return &p.OpenArgs }),
+		atTable("open_env", variables(), func(p *profile.Profile) *map[string]string { return &p.OpenEnv }),
 		at("secret_header_name", optionalHeader(), func(p *profile.Profile) *string { return &p.SecretHeaderName }),
 		at("secret_header_value", line(0), func(p *profile.Profile) *string { return &p.SecretHeaderValue }),
 		atTable("headers", headers(), func(p *profile.Profile) *map[string]string { return &p.Headers }),

@@ -271,6 +271,9 @@ func sameLiveCompute(wanted, actual workspace.Compute) bool {
 // client sent is copied through unseen.
 func Deploy(record workspace.Record, around Around) workspace.Deployment {
 	prof := around.Profile
+	if !around.Can.Locks {
+		prof = prof.Open()
+	}
 	d := workspace.Deployment{
 		ID:            record.ID,
 		UID:           record.UID,

@@ -3,6 +3,7 @@ package profile
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ func Builtin() []Profile {
 	for i, p := range profiles { // who changes one must not change them for all
 		profiles[i].Env, profiles[i].Headers = maps.Clone(p.Env), maps.Clone(p.Headers)
 		profiles[i].Args, profiles[i].SecretEnv = slices.Clone(p.Args), slices.Clone(p.SecretEnv)
+		profiles[i].OpenArgs, profiles[i].OpenEnv = slices.Clone(p.OpenArgs), maps.Clone(p.OpenEnv)
 		profiles[i].Activity.Polls, profiles[i].Capabilities = slices.Clone(p.Activity.Polls), slices.Clone(p.Capabilities)
 		profiles[i].Activity.Typed = slices.Clone(p.Activity.Typed)
 	}
@@ -83,6 +85,7 @@ var CodeServer = func() Profile {
 	p := VSCode
 	p.Name, p.Title = "code-server", "VS Code (code-server)"
 	p.MountPath, p.Env = "/home/coder", map[string]string{}
+	p.OpenArgs = []string{"--auth", "none"}
 	p.AnswerDeadline = 3 * time.Minute
 	return p
 }()
@@ -94,6 +97,7 @@ var LinuxServerVSCode = func() Profile {
 	p := CodeServer
 	p.Name, p.Title = "linuxserver-code-server", "VS Code (LinuxServer.io)"
 	p.Port, p.MountPath = 8443, "/config"
+	p.OpenArgs = nil // without a password its script asks for none
 	p.Capabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"}
 	return p
 }()
@@ -118,12 +122,17 @@ var DockerStacks = Profile{
 		"NOTEBOOK_ARGS": "--ServerApp.base_url={access_path}",
 		"JUPYTER_PORT":  "{port}",
 	},
+	OpenEnv:           map[string]string{"NOTEBOOK_ARGS": "--ServerApp.base_url={access_path} " + strings.Join(jupyterOpen, " ")},
 	SecretEnv:         []string{"JUPYTER_TOKEN"},
 	SecretHeaderName:  "Authorization",
 	SecretHeaderValue: "token {secret}",
 	AnswerDeadline:    3 * time.Minute,
 	StopGrace:         10 * time.Second,
 }
+
+// jupyterOpen has Jupyter ask for no token. Without a word it makes one up; an empty JUPYTER_TOKEN is no word. The second is for
+// servers before 2.0, which do not know the first (tried with 2: it takes both).
+var jupyterOpen = []string{"--IdentityProvider.token=", "--ServerApp.token="}
 
 // Jupyter is any other image with JupyterLab in it, such as TensorFlow's and NVIDIA's: we start it ourselves, after the
 // image's entry point, because such images can be told a base URL in no other way (facts: jupyter_server's options).
@@ -141,6 +150,7 @@ var Jupyter = Profile{
 		"jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=0.0.0.0", "--ServerApp.port={port}",
 		"--ServerApp.base_url={access_path}", "--ServerApp.root_dir=/workspace",
 	},
+	OpenArgs:          jupyterOpen,
 	SecretEnv:         []string{"JUPYTER_TOKEN"},
 	SecretHeaderName:  "Authorization",
 	SecretHeaderValue: "token {secret}",

@@ -37,6 +37,10 @@ type Profile struct {
 	Env map[string]string
 	// SecretEnv names the variables through which the image hears the secret that locks its IDE.
 	SecretEnv []string
+	// OpenArgs and OpenEnv are added to Args and Env where there is no secret, as in an ML Lab, whose own proxy takes visitors to
+	// the IDE: an image that is told nothing may lock itself with a secret of its own making, which nobody knows.
+	OpenArgs []string
+	OpenEnv  map[string]string
 	// SecretHeaderName and SecretHeaderValue are how the access proxy tells the IDE the secret, with {secret} in it; "" = the
 	// image has no lock. A Cookie is added to those of the visitor. The value is filled in as Env is, too.
 	SecretHeaderName  string
@@ -80,6 +84,23 @@ func Find(profiles []Profile, name string) (Profile, bool) {
 		}
 	}
 	return Profile{}, false
+}
+
+// Open is the profile for an engine that locks nothing.
+func (p Profile) Open() Profile {
+	if len(p.OpenArgs) > 0 {
+		p.Args = slices.Concat(p.Args, p.OpenArgs)
+	}
+	if len(p.OpenEnv) > 0 {
+		env := maps.Clone(p.Env)
+		if env == nil {
+			env = map[string]string{}
+		}
+		maps.Copy(env, p.OpenEnv)
+		p.Env = env
+	}
+	p.SecretEnv = nil
+	return p
 }
 
 // WithPort is the profile of a workspace whose IDE listens elsewhere; 0 leaves the profile's own port.

@@ -50,6 +50,10 @@ func describe(p profile.Profile) string {
 		line("", p.SecretHeaderName+": "+p.SecretValue(owner, id, secret))
 	}
 	line("args", strings.Join(p.Arguments(owner, id), " "))
+	if open := p.Open(); len(p.OpenArgs) > 0 || len(p.OpenEnv) > 0 {
+		all("open", open.Environment(owner, id))
+		line("open args", strings.Join(open.Arguments(owner, id), " "))
+	}
 	all("header", p.RequestHeaders(owner, id))
 	line("probe", p.Activity.Probe)
 	line("polls", strings.Join(p.Activity.Polls, " "))
@@ -108,13 +112,27 @@ func TestBuiltin_IsACopy(t *testing.T) {
 		for name := range p.Headers {
 			p.Headers[name] = "changed"
 		}
-		for _, list := range [][]string{p.Args, p.SecretEnv, p.Capabilities, p.Activity.Polls} {
+		for name := range p.OpenEnv {
+			p.OpenEnv[name] = "changed"
+		}
+		for _, list := range [][]string{p.Args, p.OpenArgs, p.SecretEnv, p.Capabilities, p.Activity.Polls} {
 			for j := range list {
 				list[j] = "changed"
 			}
 		}
 		require.NotContains(t, describe(profile.Builtin()[i]), "changed")
 	}
+}
+
+func TestOpen_ChangesNothingOfTheProfile(t *testing.T) {
+	open := profile.Jupyter.Open()
+	require.Empty(t, open.SecretEnv)
+	require.Contains(t, open.Args, "--IdentityProvider.token=")
+	require.NotContains(t, profile.Jupyter.Args, "--IdentityProvider.token=")
+	require.Equal(t, []string{"JUPYTER_TOKEN"}, profile.Jupyter.SecretEnv)
+	require.Contains(t, profile.DockerStacks.Open().Env["NOTEBOOK_ARGS"], "--IdentityProvider.token=")
+	require.NotContains(t, profile.DockerStacks.Env["NOTEBOOK_ARGS"], "--IdentityProvider.token=")
+	require.Equal(t, map[string]string{"A": "1"}, profile.Profile{OpenEnv: map[string]string{"A": "1"}}.Open().Env)
 }
 
 func TestWithPort(t *testing.T) {
