@@ -17,6 +17,8 @@ const (
 	Admin = "admin"
 )
 
+const verifyPath = "/auth/tokens/verify"
+
 // Verify asks who holds a token, and whether its holder has the permission, such as "projects/ada0/services#read"; "" asks
 // for none. The lab is asked to look it up anew, since it remembers its own answers for five minutes. It returns the id of
 // the user. CodeUnauthenticated for a token that is not valid (any more), CodeForbidden without the permission.
@@ -28,7 +30,7 @@ func (c *Client) Verify(ctx context.Context, token, permission string) (user str
 	var access struct {
 		Subject string `json:"authorized_subject"`
 	}
-	if err := c.call(ctx, token, http.MethodPost, "/auth/tokens/verify", query, nil, &access); err != nil {
+	if err := c.call(ctx, token, http.MethodPost, verifyPath, query, nil, &access); err != nil {
 		return "", err
 	}
 	user, isUser := strings.CutPrefix(access.Subject, "users/")

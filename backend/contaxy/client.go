@@ -100,6 +100,11 @@ func (c *Client) send(ctx context.Context, token, method, path string, query url
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
+	if path == verifyPath {
+		// It changes nothing although it is a POST. So it may be asked again where the lab closes a connection at the very moment
+		// it is used, as its front does when it is loaded anew. Go sends no such header when it is empty.
+		request.Header["Idempotency-Key"] = []string{}
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return c.unreachable(ctx, err)

@@ -679,6 +679,23 @@ func TestInLab_WhoSharesAProjectGetsNoTokenOfItsOwner(t *testing.T) {
 	}
 }
 
+// Jupyter makes up a token where it is told none, and the lab's proxy knows no token.
+func TestInLab_AnImageThatLocksItselfIsOpenToWhomTheLabLetsIn(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	l := startInLab(t, lab, lab.URL+"/api")
+	l.create(lab.Ada, `{"display_name": "stacks", "profile": "jupyter-docker-stacks", "container_image": "`+imageOf(t, "stacks-like")+`"}`)
+	shown := l.becomes(lab.Ada, "running")
+	require.Equal(t, "jupyter-docker-stacks", shown.Profile)
+	contents := strings.TrimSuffix(*shown.AccessURL, "/") + "/api/contents"
+	require.True(t, strings.HasSuffix(contents, "/access/8888b/api/contents"), contents)
+	require.Eventually(t, func() bool { // the lab's front is cut off for a moment while it joins the project's network
+		answer, err := lab.Try(t, lab.Ada.Token, http.MethodGet, contents, nil)
+		return err == nil && answer.StatusCode == http.StatusOK
+	}, 20*time.Second, 100*time.Millisecond)
+	answer := lab.Do(t, lab.Bob.Token, http.MethodGet, contents, nil)
+	require.Equal(t, http.StatusForbidden, answer.StatusCode)
+}
+
 // What the lab says counts, and is asked for as seldom as can be.
 func TestInLab_OurShareOfARequest(t *testing.T) {
 	lab := contaxytest.Start(t, contaxytest.Options{})

@@ -134,7 +134,7 @@ var askedRegistry = regexp.MustCompile(`"https?://([^/"]+)/`)
 func silentRegistry(err error) (host string, silent bool) {
 	text := err.Error()
 	asked := askedRegistry.FindStringSubmatch(text)
-	if asked == nil || !containsAny(text, "dial tcp", "i/o timeout", "Client.Timeout", "deadline exceeded", "no such host", "connection refused", "connection reset", "EOF") {
+	if asked == nil || !containsAny(text, "dial tcp", "i/o timeout", "Client.Timeout", "deadline exceeded", "no such host", "connection refused", "connection reset", "broken pipe", "server closed", "EOF") {
 		return "", false
 	}
 	return asked[1], true
