@@ -265,7 +265,7 @@ func (m *Manager) takeAllKept(all []workspace.Kept, before uint64, at time.Time)
 func (m *Manager) specOf(kept workspace.Kept, before workspace.Spec) workspace.Spec {
 	spec := before
 	spec.DisplayName, spec.Image, spec.Port = kept.Spec.DisplayName, kept.Spec.Image, kept.Spec.Port
-	spec.Profile = m.profileOfKept(kept.Spec)
+	spec.Profile = m.profileOfKept(kept.Spec, before)
 	spec.Compute.CPUs, spec.Compute.MemoryMB = kept.Spec.Compute.CPUs, kept.Spec.Compute.MemoryMB
 	spec.Storage, spec.IdleTimeout, spec.ClearVolumeOnStop = kept.Spec.Storage, kept.Spec.IdleTimeout, kept.Spec.ClearVolumeOnStop
 	if prof, there := profile.Find(m.settings.Load().Profiles, spec.Profile); there && prof.Port == spec.Port {
@@ -274,15 +274,26 @@ func (m *Manager) specOf(kept workspace.Kept, before workspace.Spec) workspace.S
 	return m.LimitsFor(kept.Owner, spec.Profile).Complete(spec)
 }
 
-// profileOfKept is the profile that the engine has kept; else that of the image in the catalogue if it listens where ML
-// Lab's workspaces do, which is what an engine keeps that says nothing of a profile; else theirs.
-func (m *Manager) profileOfKept(spec workspace.Spec) string {
+// profileOfKept is the profile that the engine has kept. One that says nothing of a profile keeps what listens where ML Lab's
+// workspaces do: then it is what it was before, for nobody has changed what is not told; else that of the image in the
+// catalogue; else theirs.
+func (m *Manager) profileOfKept(spec, before workspace.Spec) string {
 	now := m.settings.Load()
 	if _, there := profile.Find(now.Profiles, spec.Profile); there {
 		return spec.Profile
 	}
-	if offered, there := now.offered(spec.Image); there && spec.Profile == "" {
-		prof, known := profile.Find(now.Profiles, offered.Profile)
+	if spec.Profile != "" {
+		return profile.MLWorkspace.Name
+	}
+	guesses := []string{}
+	if before.Image == spec.Image {
+		guesses = append(guesses, before.Profile)
+	}
+	if offered, there := now.offered(spec.Image); there {
+		guesses = append(guesses, offered.Profile)
+	}
+	for _, guess := range guesses {
+		prof, known := profile.Find(now.Profiles, guess)
 		if known && prof.Port == profile.MLWorkspace.Port && prof.KeepsPath == profile.MLWorkspace.KeepsPath {
 			return prof.Name
 		}

@@ -281,6 +281,8 @@ func (m *Manager) engineLost(err error) {
 		m.engine.back = make(chan struct{})
 		m.engine.since = m.Now()
 		m.Log.Warn("engine lost", "error", err)
+	} else {
+		m.Log.Warn("engine cannot be reached", "error", err, "hint", workspace.HintOf(err))
 	}
 	m.engine.up, m.engine.reason, m.engine.hint = false, reason, workspace.HintOf(err)
 	m.showEngine()

@@ -429,6 +429,24 @@ func (d *dockerInLab) memoryUsed(api string, user contaxytest.User) float64 {
 	return 0
 }
 
+// The lab restarts a service by making its container anew, with all of our labels and none of our bounds.
+func TestDockerInLab_WhatTheLabRestartsIsBoundAgain(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	made := d.create(ada, map[string]any{"display_name": "bound"})
+	d.becomes(ada, made.ID, "running")
+	require.Equal(t, "running", d.listed(ada)[made.ID])
+	answer := lab.Do(t, ada.Token, http.MethodPost, "/api/projects/"+ada.ID+"/services/"+made.ID+"/actions/restart", map[string]any{})
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	last := ""
+	require.Eventually(t, func() bool {
+		out, err := exec.Command("docker", "inspect", "--format", "{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.State.Running}}", made.ID).CombinedOutput()
+		last = strings.TrimSpace(string(out))
+		return err == nil && last == "[ALL] [no-new-privileges] true"
+	}, 40*time.Second, 200*time.Millisecond, "%s", &last)
+	d.becomes(ada, made.ID, "running")
+}
+
 func TestDockerInLab_WorkspacesGoOnWhateverIsMadeAnew(t *testing.T) {
 	d := startDockerInLab(t, contaxytest.Options{})
 	// Nobody has had a workspace of the lab's own before, whose network the lab would have made.

@@ -172,6 +172,9 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
 		}
+		if !isOfOurMaking(found.HostConfig) {
+			observed.Fingerprint = madeByOthers
+		}
 		observed.Devices = devicesIn(found.HostConfig.DeviceRequests)
 		observed.Compute.GPUs = int64(len(workspace.Lease{Devices: observed.Devices}.List()))
 		if found.HostConfig.StorageOpt[sizeOption] != "" {
@@ -188,6 +191,16 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		observed.Endpoint = endpointOf(found, labels[labelPort])
 	}
 	return observed
+}
+
+// madeByOthers takes the place of the fingerprint where it means nothing, so that the container is replaced by the one that
+// should be.
+const madeByOthers = "made by others"
+
+// isOfOurMaking reports whether a container is held as we hold all. A lab that restarts a service makes its container anew, with
+// all of our labels and none of our bounds.
+func isOfOurMaking(host *container.HostConfig) bool {
+	return slices.Contains([]string(host.CapDrop), "ALL") && slices.Contains(host.SecurityOpt, "no-new-privileges")
 }
 
 // endpointOf is how the manager reaches the IDE: the published port where there is one, else the container's address.

@@ -54,6 +54,9 @@ func otherNames(all map[string]contaxy.Service) map[string]string {
 // upstreamEndpoint is where upstream's workspaces listen, with the path kept.
 const upstreamEndpoint = "8080b"
 
+// upstreamProfile is what upstream's workspaces are taken for, which say nothing of a profile.
+const upstreamProfile = "ml-workspace"
+
 func isWorkspace(service contaxy.Service) bool { return service.Metadata[metaKind] == kindWorkspace }
 
 // endpointOf spells where a workspace listens as ML Lab does: a b says that the path is kept.
@@ -86,7 +89,7 @@ func metadataOf(d workspace.Deployment, name string) map[string]string {
 	if name != namePrefix+d.DisplayName {
 		metadata[metaName] = d.DisplayName
 	}
-	if endpointOf(d) != upstreamEndpoint {
+	if endpointOf(d) != upstreamEndpoint || d.Profile != upstreamProfile {
 		metadata[metaProfile] = d.Profile
 	}
 	return metadata
