@@ -42,6 +42,8 @@ type Engine struct {
 	flights  map[workspace.ID]*flight
 	rewrites map[workspace.ID]map[string]string // services that were deleted to be written down again, and their parameters
 	news     []workspace.Change                 // not yet told
+	extra    int                                // looks that lists have had the lab asked for since, of whomever
+	since    time.Time
 	watching bool
 	begun    chan struct{} // closed by the first watch
 	made     time.Time
@@ -67,8 +69,6 @@ type owner struct {
 	known    bool      // the manager has been told of what there was when somebody came
 	looking  *look
 	others   map[workspace.ID]bool // services of theirs that are no workspaces
-	extra    int                   // looks that lists have had the lab asked for since
-	since    time.Time
 
 	volumes   map[workspace.ID]keptVolume
 	memories  map[workspace.ID]memory
@@ -225,7 +225,8 @@ func (e *Engine) isWatched(ctx context.Context, known bool) bool {
 const (
 	// freshWithin bounds how long an answer waits for a look of its own: what is known without one is at most some looks old.
 	freshWithin = 3 * time.Second
-	// So many looks for who only lists an owner's workspaces, in so much time: who asks again and again is told what is known.
+	// So many looks for all who only list workspaces, in so much time: who asks again and again is told what is known, and many
+	// who ask cost the lab no more than one (measured before: 2,383 looks a minute for 50 people, 89 for one).
 	extraLooks = 3
 	extraEvery = 2 * time.Second
 )
@@ -240,12 +241,12 @@ func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, must bool) {
 	defer cancel()
 	e.mu.Lock()
 	o := e.owners[who]
-	if now := time.Now(); now.Sub(o.since) > extraEvery {
-		o.extra, o.since = 0, now
+	if now := time.Now(); now.Sub(e.since) > extraEvery {
+		e.extra, e.since = 0, now
 	}
-	under, needless := o.looking, !e.watching || (!must && o.extra >= extraLooks)
+	under, needless := o.looking, !e.watching || (!must && e.extra >= extraLooks)
 	if !must {
-		o.extra++
+		e.extra++
 	}
 	e.mu.Unlock()
 	if needless {
