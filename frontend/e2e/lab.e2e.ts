@@ -129,6 +129,13 @@ describe('a lab', () => {
     await admin.visitor.page.getByText('Workspaces of ada').waitFor();
     await admin.visitor.picture('lab-admin');
 
+    // Everybody's page says names, not ids.
+    const everybody = await enter('admin');
+    await everybody.visitor.page.goto(`${lab.ours}#/admin`);
+    await everybody.visitor.page.getByRole('link', { name: 'ada' }).waitFor();
+    await everybody.visitor.page.getByRole('button', { name: 'Stop paper of ada' }).waitFor();
+    await everybody.visitor.leave();
+
     const [volume] = lab.volumesOf(ada);
     await frame.getByRole('button', { name: 'More for paper' }).click();
     await frame.getByRole('menuitem', { name: 'Delete', exact: true }).click();

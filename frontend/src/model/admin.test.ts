@@ -27,10 +27,13 @@ test('settings: what a reload changed, what was set, what is default', () => {
 });
 
 test('what an administrator did, as a sentence', () => {
-  expect(auditText({ at: '', admin: 'eve', action: 'resize', user: 'bob', id: 'x', workspace: 'mining', detail: '' })).toBe('resized mining of bob');
+  expect(auditText({ at: '', admin: 'eve', action: 'resize', user: 'bob', id: 'x', workspace: 'mining', detail: '' }, (id) => ({ bob: 'Robert' })[id] ?? id)).toBe('resized mining of Robert');
 });
 
-test('the filter knows owners', () => expect(matchesAdmin(workspace(), 'Running', 'ADA0 thes')).toBe(true));
+test('the filter knows owners by id and by name', () => {
+  expect(matchesAdmin(workspace(), 'Ada Lovelace', 'Running', 'ADA0 thes')).toBe(true);
+  expect(matchesAdmin(workspace(), 'Ada Lovelace', 'Running', 'lovelace run')).toBe(true);
+});
 
 test('what a reload changed is news for an hour', () => {
   const status = { file: 'f', problem: '', loaded_at: '2026-11-12T10:00:00Z', changes: [{ key: 'a.b', before: '', after: '6', live: false }] };

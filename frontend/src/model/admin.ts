@@ -37,12 +37,12 @@ export function sortedSettings(settings: readonly Setting[], filter: string, cha
 }
 
 /** "stopped mining of bob". */
-export function auditText(entry: AuditEntry): string {
+export function auditText(entry: AuditEntry, nameOf: (id: string) => string): string {
   const did = { stop: 'stopped', resize: 'resized' }[entry.action];
-  return `${did} ${entry.workspace} of ${entry.user}`;
+  return `${did} ${entry.workspace} of ${nameOf(entry.user)}`;
 }
 
-export function matchesAdmin(workspace: Workspace, stateWord: string, text: string): boolean {
-  const hay = `${workspace.owner} ${workspace.display_name} ${workspace.image_name} ${stateWord}`.toLowerCase();
+export function matchesAdmin(workspace: Workspace, owner: string, stateWord: string, text: string): boolean {
+  const hay = `${workspace.owner} ${owner} ${workspace.display_name} ${workspace.image_name} ${stateWord}`.toLowerCase();
   return text.toLowerCase().split(/\s+/).every((word) => hay.includes(word));
 }

@@ -9,6 +9,7 @@ import { Ago } from '../../components/Time';
 import { Total, Totals } from '../../components/Total';
 import { Trouble } from '../../components/Trouble';
 import { useDelayed } from '../../components/useDelayed';
+import { useNames } from '../../components/useNames';
 import { useUser } from '../../components/user';
 import { auditText, hasQuota, hostLines, isTight, ofQuota } from '../../model/admin';
 import { barOfLine, nameOfResource } from '../../model/amounts';
@@ -62,6 +63,7 @@ function Administration({ overview }: { overview: Overview }) {
 }
 
 function Users({ users, host }: { users: AdminUser[]; host: Host | undefined }) {
+  const nameOf = useNames(users.map(({ user }) => user));
   const gpus = users.some((user) => user.gpus > 0 || user.quota.gpus > 0);
   return (
     <section aria-labelledby="admin-users">
@@ -74,7 +76,7 @@ function Users({ users, host }: { users: AdminUser[]; host: Host | undefined }) 
             <tr key={user.user}>
               <th scope="row">
                 {/* In a lab an administrator may act for anybody. */}
-                {host?.in_lab === true ? <Link to={pathTo.home(user.user)}>{user.user}</Link> : user.user}
+                {host?.in_lab === true ? <Link to={pathTo.home(user.user)} title={user.user}>{nameOf(user.user)}</Link> : user.user}
                 <div className="small dim">
                   {[user.groups.join(', '), hasQuota(user) ? '' : 'no quota', user.quota.on_exceed === 'queue' ? 'waits when over it' : user.quota.on_exceed === 'refuse' ? 'refused when over it' : '']
                     .filter((part) => part !== '')
@@ -105,6 +107,7 @@ function Taken({ label, taken, quota, unit = '', more = '' }: { label: string; t
 }
 
 function Gpus({ gpus }: { gpus: Gpu[] }) {
+  const nameOf = useNames(gpus.flatMap(({ holders }) => holders.map(({ user }) => user)));
   return (
     <section aria-labelledby="admin-gpus">
       <h2 id="admin-gpus">GPUs</h2>
@@ -119,7 +122,7 @@ function Gpus({ gpus }: { gpus: Gpu[] }) {
               {gpu.holders.length === 0 && <span className="dim">free</span>}
               {gpu.holders.map((holder) => (
                 <div key={holder.id}>
-                  {holder.workspace} of {holder.user} <span className="small dim">since <Ago time={holder.since} /></span>
+                  {holder.workspace} of {nameOf(holder.user)} <span className="small dim">since <Ago time={holder.since} /></span>
                 </div>
               ))}
             </td>
@@ -133,6 +136,7 @@ function Gpus({ gpus }: { gpus: Gpu[] }) {
 function Audit() {
   const client = useClient();
   const { data: entries = [], isError, error } = useQuery(queries.adminAudit(client));
+  const nameOf = useNames(entries.flatMap(({ admin, user }) => [admin, user]));
   return (
     <section aria-labelledby="admin-audit">
       <h2 id="admin-audit">What administrators did</h2>
@@ -146,7 +150,7 @@ function Audit() {
                 {formatExact(entry.at)}
               </time>
               <span>
-                <b>{entry.admin}</b> {auditText(entry)}
+                <b>{nameOf(entry.admin)}</b> {auditText(entry, nameOf)}
                 {entry.detail !== '' && <span className="dim">: {entry.detail}</span>}
               </span>
             </li>

@@ -7,6 +7,7 @@ import { useClient } from '../../api/context';
 import type { Workspace } from '../../api/types';
 import { useReadOnly } from '../../components/Banner';
 import { StateMark } from '../../components/StateMark';
+import { useNames } from '../../components/useNames';
 import { matchesAdmin } from '../../model/admin';
 import { usedOf } from '../../model/amounts';
 import { formatMB, formatNumber } from '../../model/format';
@@ -27,7 +28,8 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
   const [stopping, setStopping] = useState('');
   const [resizing, setResizing] = useState<Workspace | undefined>();
   const gpus = workspaces.some((workspace) => workspace.compute.gpus > 0);
-  const found = workspaces.filter((workspace) => matchesAdmin(workspace, lookOf(workspace).word, text));
+  const nameOf = useNames(workspaces.map(({ owner }) => owner));
+  const found = workspaces.filter((workspace) => matchesAdmin(workspace, nameOf(workspace.owner), lookOf(workspace).word, text));
   return (
     <section aria-labelledby="admin-workspaces">
       <div className={styles.head}>
@@ -51,7 +53,7 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
                   <bdi>{workspace.display_name}</bdi>
                   <div className="small dim">{workspace.image_name}</div>
                 </th>
-                <td data-label="Owner">{workspace.owner}</td>
+                <td data-label="Owner" title={workspace.owner}>{nameOf(workspace.owner)}</td>
                 <td data-label="State">
                   <StateMark look={lookOf(workspace)} />
                   <div className="small dim">{workspace.phase === 'queued' ? queueText(workspace) : workspace.reason}</div>
@@ -62,12 +64,12 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
                 {gpus && <td data-label="GPUs" className="numbers">{workspace.gpu_ids.length > 0 ? workspace.gpu_ids.join(', ') : formatNumber(workspace.compute.gpus)}</td>}
                 <td className={styles.actions}>
                   {!readOnly && workspace.actions.includes('stop') && stopping !== workspace.id && (
-                    <Button size="small" aria-label={`Stop ${workspace.display_name} of ${workspace.owner}`} onClick={() => setStopping(workspace.id)}>
+                    <Button size="small" aria-label={`Stop ${workspace.display_name} of ${nameOf(workspace.owner)}`} onClick={() => setStopping(workspace.id)}>
                       Stop
                     </Button>
                   )}
                   {!readOnly && workspace.actions.includes('update') && (
-                    <Button size="small" variant="text" aria-label={`Resize ${workspace.display_name} of ${workspace.owner}`} onClick={() => setResizing(workspace)}>
+                    <Button size="small" variant="text" aria-label={`Resize ${workspace.display_name} of ${nameOf(workspace.owner)}`} onClick={() => setResizing(workspace)}>
                       Resize
                     </Button>
                   )}
@@ -76,7 +78,7 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
               {stopping === workspace.id && (
                 <tr className={styles.formRow}>
                   <td colSpan={gpus ? 8 : 7}>
-                    <StopForm workspace={workspace} onClose={() => setStopping('')} />
+                    <StopForm workspace={workspace} owner={nameOf(workspace.owner)} onClose={() => setStopping('')} />
                   </td>
                 </tr>
               )}
@@ -85,7 +87,7 @@ export function AllWorkspaces({ workspaces }: { workspaces: Workspace[] }) {
         </Table>
       )}
       {found.length > mostRows && <p className="small dim">{found.length - mostRows} more; the filter finds them.</p>}
-      {resizing !== undefined && <ResizeDialog workspace={resizing} onClose={() => setResizing(undefined)} />}
+      {resizing !== undefined && <ResizeDialog workspace={resizing} owner={nameOf(resizing.owner)} onClose={() => setResizing(undefined)} />}
     </section>
   );
 }
@@ -98,7 +100,7 @@ function storageText(workspace: Workspace): string {
 }
 
 /** Stops at once, with a reason that its owner reads. Its owner can start it again; administrators cannot. */
-function StopForm({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
+function StopForm({ workspace, owner, onClose }: { workspace: Workspace; owner: string; onClose: () => void }) {
   const client = useClient();
   const cache = useQueryClient();
   const reported = useReported();
@@ -116,8 +118,8 @@ function StopForm({ workspace, onClose }: { workspace: Workspace; onClose: () =>
         value={reason}
         onChange={(event) => setReason(event.target.value)}
         placeholder="Why? May be empty"
-        helperText={`${workspace.owner} reads it, and can start ${workspace.display_name} again. Files stay; what was not saved is lost.`}
-        slotProps={{ htmlInput: { 'aria-label': `Reason for ${workspace.owner}`, maxLength: 500 } }}
+        helperText={`${owner} reads it, and can start ${workspace.display_name} again. Files stay; what was not saved is lost.`}
+        slotProps={{ htmlInput: { 'aria-label': `Reason for ${owner}`, maxLength: 500 } }}
       />
       <Button type="submit" variant="contained" color="primary">
         Stop {workspace.display_name}

@@ -20,7 +20,7 @@ import { restartsAtOnce } from '../../model/lab';
 import styles from './Admin.module.css';
 
 /** Changes the limits of anybody's workspace; its owner's quota still holds. */
-export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onClose: () => void }) {
+export function ResizeDialog({ workspace, owner, onClose }: { workspace: Workspace; owner: string; onClose: () => void }) {
   const client = useClient();
   const cache = useQueryClient();
   const host = useHost();
@@ -64,7 +64,7 @@ export function ResizeDialog({ workspace, onClose }: { workspace: Workspace; onC
         }}
       >
         <DialogTitle>
-          Resize <bdi>{workspace.display_name}</bdi> of {workspace.owner}
+          Resize <bdi>{workspace.display_name}</bdi> of {owner}
         </DialogTitle>
         <DialogContent>
           <div className={styles.sizes}>
