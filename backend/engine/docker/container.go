@@ -41,6 +41,12 @@ type containerSpec struct {
 	network *network.NetworkingConfig
 }
 
+// The bounds of every container: no capability but those that its image is known to need, and no way to more.
+const (
+	dropAll         = "ALL"
+	noNewPrivileges = "no-new-privileges"
+)
+
 // surroundings is what a container gets besides its deployment: from this engine and its machine.
 type surroundings struct {
 	labels     map[string]string
@@ -75,9 +81,9 @@ func specOf(d workspace.Deployment, s surroundings) containerSpec {
 			NetworkMode:   container.NetworkMode(s.network.name),
 			RestartPolicy: container.RestartPolicy{Name: stopsOnlyHere},
 			Init:          &withInit,
-			CapDrop:       []string{"ALL"},
+			CapDrop:       []string{dropAll},
 			CapAdd:        slices.Clone(d.Capabilities),
-			SecurityOpt:   []string{"no-new-privileges"},
+			SecurityOpt:   []string{noNewPrivileges},
 			ShmSize:       d.Compute.ShmMB * mebibyte,
 			Mounts:        []mount.Mount{{Type: mount.TypeVolume, Source: d.Volume, Target: d.MountPath}},
 			Resources:     liveResources(d.Compute),
@@ -172,9 +178,6 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 		if found.HostConfig.PidsLimit != nil {
 			observed.Compute.Processes = *found.HostConfig.PidsLimit
 		}
-		if !isOfOurMaking(found.HostConfig) {
-			observed.Fingerprint = madeByOthers
-		}
 		observed.Devices = devicesIn(found.HostConfig.DeviceRequests)
 		observed.Compute.GPUs = int64(len(workspace.Lease{Devices: observed.Devices}.List()))
 		if found.HostConfig.StorageOpt[sizeOption] != "" {
@@ -198,9 +201,10 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 const madeByOthers = "made by others"
 
 // isOfOurMaking reports whether a container is held as we hold all. A lab that restarts a service makes its container anew, with
-// all of our labels and none of our bounds.
+// all of our labels and none of our bounds. Only beside a lab is there one to ask this of: what speaks Docker's API may tell the
+// same bounds in other words.
 func isOfOurMaking(host *container.HostConfig) bool {
-	return slices.Contains([]string(host.CapDrop), "ALL") && slices.Contains(host.SecurityOpt, "no-new-privileges")
+	return slices.Contains(host.CapDrop, dropAll) && slices.Contains(host.SecurityOpt, noNewPrivileges)
 }
 
 // endpointOf is how the manager reaches the IDE: the published port where there is one, else the container's address.

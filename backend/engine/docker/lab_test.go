@@ -142,3 +142,11 @@ func TestWhyAway(t *testing.T) {
 		require.Contains(t, message, "unix:///var/run/docker.sock")
 	}
 }
+
+// Else what we make would be replaced for ever.
+func TestIsOfOurMaking_WhatWeMakeIs(t *testing.T) {
+	made := specOf(workspace.Deployment{Capabilities: []string{"CHOWN"}}, surroundings{}).host
+	require.True(t, isOfOurMaking(made))
+	require.False(t, isOfOurMaking(&container.HostConfig{CapDrop: made.CapDrop}))
+	require.False(t, isOfOurMaking(&container.HostConfig{SecurityOpt: made.SecurityOpt}))
+}

@@ -288,8 +288,8 @@ func helperOf(image string, places []location, gentle bool) (*container.Config, 
 		Entrypoint: []string{"/bin/sh", "-c", measureScript, "measure"}, Cmd: []string{strconv.Itoa(len(places))},
 	}
 	return config, &container.HostConfig{
-		CapDrop: []string{"ALL"}, CapAdd: []string{"DAC_READ_SEARCH"},
-		SecurityOpt:    []string{"no-new-privileges", "label=disable"}, // the files carry the labels of other containers
+		CapDrop: []string{dropAll}, CapAdd: []string{"DAC_READ_SEARCH"},
+		SecurityOpt:    []string{noNewPrivileges, "label=disable"}, // the files carry the labels of other containers
 		ReadonlyRootfs: true, Mounts: mounts,
 		LogConfig: container.LogConfig{Type: "json-file"}, // the daemon's own choice may not be readable
 		Resources: container.Resources{NanoCPUs: cpus, Memory: helperMemory, MemorySwap: helperMemory, PidsLimit: &processes},

@@ -212,6 +212,9 @@ func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observ
 		return workspace.Observed{}, err
 	}
 	observed := observedOf(found)
+	if e.lab != nil && found.HostConfig != nil && !isOfOurMaking(found.HostConfig) {
+		observed.Fingerprint = madeByOthers
+	}
 	observed.KilledBy = e.rememberedKill(observed)
 	return observed, nil
 }
