@@ -2,7 +2,6 @@ package contaxy
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,23 +37,6 @@ func (c *Client) Verify(ctx context.Context, token, permission string) (user str
 		return "", workspace.Errorf(workspace.CodeForbidden, "The token is not one of a user.")
 	}
 	return user, nil
-}
-
-// UserToken returns the token with which programs in a user's workspaces call the lab. The lab makes it the first time,
-// and gives the same one ever after.
-func (c *Client) UserToken(ctx context.Context, token, user string) (string, error) {
-	var made string
-	err := c.call(ctx, token, http.MethodGet, "/users/"+url.PathEscape(user)+"/token", url.Values{"access_level": {Write}}, nil, &made)
-	return made, err
-}
-
-// AccessToken returns a token that is good for one thing: to reach a port of a service through the lab's proxy. It is worth
-// nothing after a quarter of an hour. The lab gives it to who may see the service, and counts it as use of it.
-func (c *Client) AccessToken(ctx context.Context, token, project, service string, port int) (string, error) {
-	permission := fmt.Sprintf("projects/%s/services/%s/access/%d#%s", project, service, port, Read)
-	var made string
-	err := c.call(ctx, token, http.MethodPost, "/auth/tokens", url.Values{"token_type": {"session-token"}, "scope": {permission}}, nil, &made)
-	return made, err
 }
 
 // UserName returns what a user has called themselves. CodeForbidden for who may not see that.

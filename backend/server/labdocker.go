@@ -48,12 +48,20 @@ func newDockerLab(client *contaxy.Client, base string, log *slog.Logger) (*docke
 	return &dockerLab{client: client, host: endpoint.Hostname(), base: base, log: log, tokens: map[workspace.Owner]ownerTokens{}}, nil
 }
 
-// forDocker is the lab as the Docker engine needs it; nil where there is none.
-func (l *lab) forDocker() docker.Lab {
-	if l == nil || l.docker == nil {
+// aboveDocker is the lab whose users' workspaces Docker runs; nil where there is none.
+func (l *lab) aboveDocker() *dockerLab {
+	if l == nil {
 		return nil
 	}
 	return l.docker
+}
+
+// forDocker is that lab as the Docker engine needs it.
+func (l *lab) forDocker() docker.Lab {
+	if above := l.aboveDocker(); above != nil {
+		return above
+	}
+	return nil
 }
 
 // Variables of workspaces. Those of CONTAXY_ are what ML Lab gives every service, the others what upstream's manager adds.
@@ -70,10 +78,14 @@ var errNobodyHere = errors.New("server: no token of the owner's")
 
 // came notes by which token somebody came who may change what an owner has.
 func (l *dockerLab) came(owner workspace.Owner, token string) {
+	l.note(owner, func(known *ownerTokens) { known.came = token })
+}
+
+func (l *dockerLab) note(owner workspace.Owner, change func(*ownerTokens)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.tokens[owner]
-	known.came = token
+	change(&known)
 	l.tokens[owner] = known
 }
 
@@ -100,16 +112,14 @@ func (l *dockerLab) as(owner workspace.Owner, call func(token string) error) err
 }
 
 func (l *dockerLab) forget(owner workspace.Owner, token string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known := l.tokens[owner]
-	if known.program == token {
-		known.program = ""
-	}
-	if known.came == token {
-		known.came = ""
-	}
-	l.tokens[owner] = known
+	l.note(owner, func(known *ownerTokens) {
+		if known.program == token {
+			known.program = ""
+		}
+		if known.came == token {
+			known.came = ""
+		}
+	})
 }
 
 // programToken is the one that programs in an owner's workspaces have. The lab makes it once.
@@ -126,11 +136,7 @@ func (l *dockerLab) programToken(ctx context.Context, owner workspace.Owner) (pr
 }
 
 func (l *dockerLab) knows(owner workspace.Owner, program string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known := l.tokens[owner]
-	known.program = program
-	l.tokens[owner] = known
+	l.note(owner, func(known *ownerTokens) { known.program = program })
 }
 
 func (l *dockerLab) Namespace(ctx context.Context) (string, error) {

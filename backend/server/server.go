@@ -137,8 +137,8 @@ func (s *Server) makeManager(ctx context.Context, options Options) error {
 			return err
 		}
 		s.engine = engine
-		if s.lab != nil && s.lab.docker != nil {
-			s.lab.docker.variable = engine.Variable
+		if above := s.lab.aboveDocker(); above != nil {
+			above.variable = engine.Variable
 		}
 	}
 	var err error
@@ -236,7 +236,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.Manager.Run(managing) })
 	running.Go(func() { s.followToken(managing) })
-	if s.lab != nil && s.lab.docker != nil {
+	if s.lab.aboveDocker() != nil {
 		running.Go(func() { s.followVisits(managing) })
 	}
 	if s.watcher != nil {
