@@ -178,7 +178,7 @@ func (m *Manager) whenTold(ctx context.Context, e *entry) (*workspace.Workspace,
 	var refused error
 	err := m.waitFor(ctx, e, func(e *entry) bool {
 		refused = e.refused
-		return e.removed || refused != nil || e.record.Outcome != nil || e.told == keeping(Deploy(e.record, m.around(e, e.record.Spec)))
+		return m.isTold(e)
 	})
 	if refused != nil {
 		return nil, refused
@@ -193,11 +193,15 @@ func (m *Manager) whenTold(ctx context.Context, e *entry) (*workspace.Workspace,
 func (m *Manager) whenBegun(ctx context.Context, e *entry) (begun *workspace.Workspace, err error) {
 	err = m.waitFor(ctx, e, func(e *entry) bool {
 		begun = e.published // not what it is when we wake up
-		return e.removed || e.now != nil || e.refused != nil || e.record.Outcome != nil || e.told == keeping(Deploy(e.record, m.around(e, e.record.Spec)))
+		return e.now != nil || m.isTold(e)
 	})
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	return begun, err
+}
+
+// isTold reports whether an engine that keeps what should be knows what a workspace should be, or will not. The caller holds the
+// lock.
+func (m *Manager) isTold(e *entry) bool {
+	return e.removed || e.refused != nil || e.record.Outcome != nil || e.told == keeping(Deploy(e.record, m.around(e, e.record.Spec)))
 }
 
 // runs reports whether a workspace has a container that lives.
@@ -241,7 +245,7 @@ func (m *Manager) dropKept(e *entry) {
 	if err := m.Store.DeleteRecord(context.Background(), e.record.ID); err != nil {
 		m.Log.Error("state not written", "id", e.record.ID, "error", err)
 	}
-	m.remove(e, fmt.Sprintf("%s was deleted in ML Lab. Files that were not deleted with it come back with the next workspace of its name.", e.record.Spec.DisplayName))
+	m.remove(e, fmt.Sprintf("%s was deleted in ML Lab. Files that were not deleted with it are kept.", e.record.Spec.DisplayName))
 }
 
 // takeAllKept compares all that an engine keeps with the model. before is the number of changes when the look began, at its
