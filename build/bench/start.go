@@ -235,12 +235,12 @@ func measureIdle(ctx context.Context) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	resident, anonymous, err := memory(p.process.Process.Pid)
+	memory, err := memory(p.process.Process.Pid)
 	if err != nil {
 		return nil, err
 	}
 	return []row{
-		{"idle: memory", "JupyterHub 131 MB + proxy 58 MB", fmt.Sprintf("%.1f MB resident, %.1f MB its own", resident, anonymous), "≤ 30 MB"},
+		{"idle: memory", "JupyterHub 131 MB + proxy 58 MB", memory, "≤ 30 MB"},
 		{"idle: processor", "JupyterHub 0.5 %", fmt.Sprintf("%.2f %%; %.2f %% with a page open", 100*alone, 100*watched), "≤ 0.1 %"},
 	}, nil
 }
@@ -273,11 +273,12 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
 }
 
-// memory is what a process holds of memory in MB, in all and without the pages of its file.
-func memory(pid int) (resident, anonymous float64, err error) {
+// memory says what a process holds of memory in MB, in all and without the pages of its file.
+func memory(pid int) (string, error) {
+	var resident, anonymous float64
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, err
+		return "", err
 	}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
@@ -292,5 +293,5 @@ func memory(pid int) (resident, anonymous float64, err error) {
 			anonymous = value * 1024 / 1e6
 		}
 	}
-	return resident, anonymous, nil
+	return fmt.Sprintf("%.1f MB resident, %.1f MB its own", resident, anonymous), nil
 }
