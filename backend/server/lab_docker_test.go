@@ -272,6 +272,7 @@ func TestInLab_WhatOthersDoInTheLabIsSeen(t *testing.T) {
 		require.Contains(t, text, "The service with id "+other.ID+" is not a workspace!")
 	}
 	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, "/api/projects/"+lab.Ada.ID+"/services/"+other.ID, nil), http.StatusOK, nil)
+	time.Sleep(time.Second) // as above
 	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodDelete, service, nil), http.StatusNoContent, nil)
 	status, listed, text = l.list(lab.Ada, lab.Ada)
 	require.Equal(t, http.StatusOK, status, text)

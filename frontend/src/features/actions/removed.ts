@@ -12,7 +12,7 @@ export function alsoRemoved(workspace: Workspace, pause: number): readonly Works
   return recent;
 }
 
-/** Begins anew: they are back. */
+/** Begins anew: they are back, or something else was done since. */
 export function forgetRemoved(): void {
   recent = [];
 }

@@ -59,7 +59,7 @@ export function useActions(): Actions {
       const removed = alsoRemoved(workspace, readingTime);
       const what = removed.length === 1 ? workspace.display_name : `${removed.length} workspaces`;
       const files = kept ? (removed.length === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
-      const lost = workspace.status === 'running' ? ' What was not saved in it is gone.' : '';
+      const lost = removed.some((each) => each.status === 'running') ? ` What was not saved in ${removed.length === 1 ? 'it' : 'them'} is gone.` : '';
       notify({ text: `Deleted ${what}.${files}${lost}`, action: { label: 'Undo', run: () => void undoRemoves(removed) } });
     };
 

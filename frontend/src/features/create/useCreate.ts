@@ -6,6 +6,7 @@ import { useClient } from '../../api/context';
 import type { WorkspaceInput } from '../../api/types';
 import { pathTo } from '../../paths';
 import { useOpening } from '../actions/opening';
+import { forgetRemoved } from '../actions/removed';
 
 /** Creates a workspace and shows its start, or the list when it has to wait; throws what the server has against it. Must be called while a click is handled. */
 export function useCreate(): (input: WorkspaceInput & { display_name: string }, waits?: boolean) => Promise<void> {
@@ -20,6 +21,8 @@ export function useCreate(): (input: WorkspaceInput & { display_name: string }, 
       try {
         const workspace = await client.create(input);
         putWorkspace(cache, workspace);
+        // It may be called what was deleted before, or have its files: one key must not bring that back with what is deleted next.
+        forgetRemoved();
         // The first start may bring its image here.
         void cache.invalidateQueries({ queryKey: keys.images });
         created(workspace.id);
