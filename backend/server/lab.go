@@ -106,7 +106,7 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 	}
 	if l.engine == nil {
 		if wanted.Write || user == owner {
-			l.docker.came(owner, token)
+			l.docker.owners.Came(owner, token, true)
 		}
 		return caller, nil
 	}

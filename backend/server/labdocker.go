@@ -1,14 +1,11 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"lab-workspace-manager/backend/contaxy"
@@ -28,14 +25,7 @@ type dockerLab struct {
 	// workspaces have.
 	variable func(ctx context.Context, id workspace.ID, name string) (string, error)
 
-	mu     sync.Mutex
-	tokens map[workspace.Owner]ownerTokens
-}
-
-// ownerTokens are those by which a lab is called on behalf of an owner.
-type ownerTokens struct {
-	program string // that the owner's workspaces have; "" = not asked for yet
-	came    string // by which somebody came last who may change what the owner has
+	owners *contaxy.Owners
 }
 
 var _ docker.Lab = (*dockerLab)(nil)
@@ -45,7 +35,7 @@ func newDockerLab(client *contaxy.Client, base string, log *slog.Logger) (*docke
 	if err != nil {
 		return nil, err
 	}
-	return &dockerLab{client: client, host: endpoint.Hostname(), base: base, log: log, tokens: map[workspace.Owner]ownerTokens{}}, nil
+	return &dockerLab{client: client, host: endpoint.Hostname(), base: base, log: log, owners: contaxy.NewOwners(client)}, nil
 }
 
 // aboveDocker is the lab whose users' workspaces Docker runs; nil where there is none.
@@ -73,70 +63,9 @@ const (
 // beside is how long a call to the lab may take of which nobody waits for the answer.
 const beside = 10 * time.Second
 
-// errNobodyHere is in the chain of errors that mean that there is no token to call the lab with.
-var errNobodyHere = errors.New("server: no token of the owner's")
-
-// came notes by which token somebody came who may change what an owner has.
-func (l *dockerLab) came(owner workspace.Owner, token string) {
-	l.note(owner, func(known *ownerTokens) { known.came = token })
-}
-
-func (l *dockerLab) note(owner workspace.Owner, change func(*ownerTokens)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	known := l.tokens[owner]
-	change(&known)
-	l.tokens[owner] = known
-}
-
-// as calls the lab on behalf of an owner: with the token of their programs, which outlives a login, or else the one by which
-// somebody came. One that the lab takes no more is forgotten.
+// as calls the lab on behalf of an owner. Nobody waits for it who could log in.
 func (l *dockerLab) as(owner workspace.Owner, call func(token string) error) error {
-	for {
-		l.mu.Lock()
-		known := l.tokens[owner]
-		l.mu.Unlock()
-		token := cmp.Or(known.program, known.came)
-		if token == "" {
-			return &workspace.Error{
-				Code: workspace.CodeUnavailable, Message: fmt.Sprintf("Nobody who may act for %s has been here since this program was started.", owner),
-				Hint: "It goes on as soon as its owner, or who administers the lab, changes or starts something.", Err: errNobodyHere,
-			}
-		}
-		err := call(token)
-		if workspace.CodeOf(err) != workspace.CodeUnauthenticated {
-			return err
-		}
-		l.forget(owner, token)
-	}
-}
-
-func (l *dockerLab) forget(owner workspace.Owner, token string) {
-	l.note(owner, func(known *ownerTokens) {
-		if known.program == token {
-			known.program = ""
-		}
-		if known.came == token {
-			known.came = ""
-		}
-	})
-}
-
-// programToken is the one that programs in an owner's workspaces have. The lab makes it once.
-func (l *dockerLab) programToken(ctx context.Context, owner workspace.Owner) (program string, err error) {
-	err = l.as(owner, func(token string) (err error) {
-		program, err = l.client.UserToken(ctx, token, string(owner))
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	l.knows(owner, program)
-	return program, nil
-}
-
-func (l *dockerLab) knows(owner workspace.Owner, program string) {
-	l.note(owner, func(known *ownerTokens) { known.program = program })
+	return contaxy.ForNobody(l.owners.As(owner, call))
 }
 
 func (l *dockerLab) Namespace(ctx context.Context) (string, error) {
@@ -149,9 +78,9 @@ func (l *dockerLab) BaseURL() string { return l.base }
 
 // Environment is what ML Lab itself and upstream's manager would tell a workspace (contaxy: get_default_environment_variables).
 func (l *dockerLab) Environment(ctx context.Context, d workspace.Deployment) (map[string]string, error) {
-	program, err := l.programToken(ctx, d.Owner)
+	program, err := l.owners.ProgramToken(ctx, d.Owner)
 	if err != nil {
-		return nil, err
+		return nil, contaxy.ForNobody(err)
 	}
 	access, err := l.client.ServiceToken(ctx, program, string(d.Owner), string(d.ID))
 	if err != nil {
@@ -183,7 +112,7 @@ func (l *dockerLab) Answers(ctx context.Context, d workspace.Deployment) error {
 		_, err := l.client.Services(ctx, token, string(d.Owner))
 		return err
 	})
-	if errors.Is(err, errNobodyHere) {
+	if errors.Is(err, contaxy.ErrNobodyHere) {
 		return nil // its container was made when somebody was here, and the lab has heard of it then
 	}
 	return err
@@ -282,15 +211,12 @@ func (l *dockerLab) visits(ctx context.Context, owner workspace.Owner, uids map[
 
 // recall takes the token of an owner's programs from one of their workspaces, unless there is one already.
 func (l *dockerLab) recall(ctx context.Context, owner workspace.Owner, running map[workspace.ID]string) {
-	l.mu.Lock()
-	known := l.tokens[owner]
-	l.mu.Unlock()
-	if known.program != "" || l.variable == nil {
+	if l.owners.HasProgram(owner) || l.variable == nil {
 		return
 	}
 	for id := range running {
 		if token, err := l.variable(ctx, id, variableProgramToken); err == nil && token != "" {
-			l.knows(owner, token)
+			l.owners.Knows(owner, token)
 			return
 		}
 	}

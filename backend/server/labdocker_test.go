@@ -100,7 +100,7 @@ func TestDockerLab_ActsWithTheTokenThatOutlivesALogin(t *testing.T) {
 	require.NoError(t, l.Answers(t.Context(), inLabThesis), "one that was started again with its machine is no worse for that")
 	require.Empty(t, f.heard())
 
-	l.came("ada0", "login")
+	l.owners.Came("ada0", "login", true)
 	env, err := l.Environment(t.Context(), inLabThesis)
 	require.NoError(t, err)
 	const access = "access of projects/ada0/services/pylab-p-ada0-s-ws-thesis/access/#read"
@@ -122,7 +122,7 @@ func TestDockerLab_ActsWithTheTokenThatOutlivesALogin(t *testing.T) {
 	require.Equal(t, []string{"program GET /users/ada0/token", "login GET /users/ada0/token"}, f.heard(), "each is tried once")
 
 	f.takes("login", true)
-	l.came("ada0", "login")
+	l.owners.Came("ada0", "login", true)
 	_, err = l.Environment(t.Context(), inLabThesis)
 	require.Equal(t, workspace.CodeUnauthenticated, workspace.CodeOf(err), "a lab that gives tokens which it does not take is wrong itself")
 }
@@ -135,7 +135,7 @@ func TestDockerLab_ForgetsWhatIsNoMore(t *testing.T) {
 	callOff()
 	l.Removed(ctx, inLabThesis, map[string]string{"CONTAXY_API_TOKEN": "mine", "LAB_API_TOKEN": "all"})
 	require.Equal(t, []string{"mine"}, f.revoked, "the other token is that of all workspaces; and it is done although nobody waits")
-	l.came("ada0", "login")
+	l.owners.Came("ada0", "login", true)
 	f.takes("login", true)
 	const service = "/projects/ada0/services/pylab-p-ada0-s-ws-thesis"
 	ours := func(labels map[string]string) bool { return labels["made"] == "by us" }

@@ -9,4 +9,6 @@ ensure_docker "$@"
 build_frontend
 build_headless_binary "$headless_binary"
 workspace_image_exists || build_workspace_image "$headless_binary"
-LAB_BINARY=$headless_binary exec go run ./build/bench "$@"
+extension=lab-bench-extension:latest
+build_extension_image "$headless_binary" "$extension"
+LAB_BINARY=$headless_binary LAB_EXTENSION_IMAGE=$extension exec go run ./build/bench "$@"

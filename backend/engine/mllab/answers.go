@@ -39,7 +39,7 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 	for pause := askAtFirst; ; pause = min(pause*3/2, askAtLast) {
 		if session == "" || time.Since(began) > sessionFor {
 			began = time.Now()
-			err := e.as(d.Owner, func(token string) (err error) {
+			err := e.tokens.As(d.Owner, func(token string) (err error) {
 				session, err = e.lab.AccessToken(ctx, token, string(d.Owner), string(d.ID), d.Port)
 				return err
 			})

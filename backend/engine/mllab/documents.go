@@ -66,7 +66,7 @@ func (e *Engine) startReading(ctx context.Context, who workspace.Owner) <-chan *
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		var read documentsRead
-		read.err = e.as(who, func(token string) (err error) {
+		read.err = e.tokens.As(who, func(token string) (err error) {
 			if read.volumes, err = e.lab.Documents(ctx, token, string(who), volumesCollection); err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ func (e *Engine) write(who workspace.Owner, name documentName, value any) {
 
 // startWriting sees to it that what is still to be written is being written. The caller holds the lock.
 func (e *Engine) startWriting(who workspace.Owner, o *owner) {
-	if o.documents.writing != nil || len(o.documents.unsaved) == 0 || !o.hasToken() {
+	if o.documents.writing != nil || len(o.documents.unsaved) == 0 || !e.tokens.Any(who) {
 		return
 	}
 	done := make(chan struct{})
@@ -138,7 +138,7 @@ func (e *Engine) writeNext(who workspace.Owner, o *owner) bool {
 	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	err := e.as(who, func(token string) error {
+	err := e.tokens.As(who, func(token string) error {
 		if next.value == nil {
 			return e.lab.DeleteDocument(ctx, token, string(who), name.collection, name.key)
 		}

@@ -250,7 +250,7 @@ func TestStore_PollingCostsNothing(t *testing.T) {
 func TestStore_HoldsNoTokens(t *testing.T) {
 	l := newStoreLab(t)
 	l.adaComes()
-	_, err := l.programToken(t.Context(), "ada0")
+	_, err := l.tokens.ProgramToken(t.Context(), "ada0")
 	require.NoError(t, err)
 	l.Remember("ada0", thesisID, workspace.Memory{QueuedAt: time.Now()})
 	require.NotContains(t, l.kept(1)[memoryCollection+"/"+string(thesisID)], "of-ada")

@@ -1,7 +1,6 @@
 package mllab
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -34,6 +33,8 @@ type Engine struct {
 	base      string
 	log       *slog.Logger
 	lookEvery time.Duration
+	tokens    *contaxy.Owners
+	lists     *rate.Limiter // of the looks that lists have the lab asked for, of whomever
 
 	mu       sync.Mutex
 	owners   map[workspace.Owner]*owner
@@ -44,7 +45,6 @@ type Engine struct {
 	flights  map[workspace.ID]*flight
 	rewrites map[workspace.ID]map[string]string // services that were deleted to be written down again, and their parameters
 	news     []workspace.Change                 // not yet told
-	lists    *rate.Limiter                      // of the looks that lists have the lab asked for, of whomever
 	watching bool
 	begun    chan struct{} // closed by the first watch
 	made     time.Time
@@ -60,11 +60,8 @@ type telling struct {
 
 var _ workspace.Engine = (*Engine)(nil)
 
-// owner is a person whose workspaces are known, by the tokens of those who came for them.
+// owner is a person whose workspaces are known.
 type owner struct {
-	shown    string    // the last token by which somebody came
-	writes   string    // the last one of which the lab has said that it may change things
-	own      string    // with which programs in their workspaces call the lab; "" = not asked for yet
 	cameAt   time.Time // when somebody was here last
 	lookedAt time.Time // when the lab was last asked; zero = never with success
 	known    bool      // the manager has been told of what there was when somebody came
@@ -128,7 +125,7 @@ func New(options Options) *Engine {
 	}
 	return &Engine{
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
-		owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{},
+		tokens: contaxy.NewOwners(options.Lab), owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
 		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
@@ -176,10 +173,8 @@ func (e *Engine) Visit(ctx context.Context, who workspace.Owner, token string, m
 		e.owners[who] = o
 	}
 	away := time.Since(o.cameAt) > presentFor
-	o.shown, o.cameAt = token, time.Now()
-	if mayChange {
-		o.writes = token
-	}
+	o.cameAt = time.Now()
+	e.tokens.Came(who, token, mayChange)
 	known := o.known
 	e.mu.Unlock()
 	if known && !away {
@@ -294,97 +289,6 @@ func (e *Engine) Knows(who workspace.Owner) bool {
 	return false
 }
 
-// tokensFor are the tokens to act for an owner with, the best first. The one of their programs outlives a login. Who only
-// looks on does not take the place of who may change things.
-func (e *Engine) tokensFor(who workspace.Owner) (tokens []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	o := e.owners[who]
-	if o == nil {
-		return nil
-	}
-	for _, token := range []string{o.own, o.writes, o.shown} {
-		if token != "" && !slices.Contains(tokens, token) {
-			tokens = append(tokens, token)
-		}
-	}
-	return tokens
-}
-
-func (o *owner) hasToken() bool { return o.own != "" || o.writes != "" || o.shown != "" }
-
-// drop forgets a token by which nothing can be done for an owner any more.
-func (e *Engine) drop(who workspace.Owner, token string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if o := e.owners[who]; o != nil {
-		if o.own == token {
-			o.own = ""
-		}
-		if o.writes == token {
-			o.writes = ""
-		}
-		if o.shown == token {
-			o.shown = ""
-		}
-	}
-}
-
-// as calls the lab on behalf of an owner: with the token of their programs, and if the lab takes that no more, or allows it
-// nothing, as that of a user who was deleted, with one that somebody came by. CodeUnauthenticated when the lab takes none of
-// them any more.
-func (e *Engine) as(who workspace.Owner, call func(token string) error) error {
-	var refused error
-	for _, token := range e.tokensFor(who) {
-		err := call(token)
-		switch workspace.CodeOf(err) {
-		case workspace.CodeUnauthenticated:
-			e.drop(who, token)
-			refused = cmp.Or(refused, err)
-		case workspace.CodeForbidden:
-			refused = err // which says more
-		default:
-			return err
-		}
-	}
-	if refused != nil {
-		return refused
-	}
-	return nobodyIsHere()
-}
-
-// nobodyIsHere says that there is no token by which something could be done.
-func nobodyIsHere() *workspace.Error {
-	return &workspace.Error{
-		Code: workspace.CodeUnavailable, Message: "ML Lab takes none of the tokens by which somebody has been here for it.",
-		Hint: "Load this page again, and log in if you are asked to.",
-	}
-}
-
-// programToken returns the token for the programs in an owner's workspaces.
-func (e *Engine) programToken(ctx context.Context, who workspace.Owner) (string, error) {
-	e.mu.Lock()
-	if o := e.owners[who]; o != nil && o.own != "" {
-		defer e.mu.Unlock()
-		return o.own, nil
-	}
-	e.mu.Unlock()
-	var made string
-	err := e.as(who, func(token string) (err error) {
-		made, err = e.lab.UserToken(ctx, token, string(who))
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if o := e.owners[who]; o != nil {
-		o.own = made
-	}
-	return made, nil
-}
-
 // lookAt asks the lab for an owner's services, unless somebody does so already.
 func (e *Engine) lookAt(ctx context.Context, who workspace.Owner) error {
 	e.mu.Lock()
@@ -416,7 +320,7 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	began := time.Now()
 	reading := e.startReading(ctx, who)
 	var services []contaxy.Service
-	err := e.as(who, func(token string) (err error) {
+	err := e.tokens.As(who, func(token string) (err error) {
 		services, err = e.lab.Services(ctx, token, string(who))
 		return err
 	})
@@ -441,7 +345,7 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	e.tellOfVolumes(who, began)
 	e.mu.Unlock()
 	for _, name := range leftovers {
-		err := e.as(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
+		err := e.tokens.As(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
 		e.log.Info("the lab still listed a workspace by a name that its container has no more", "name", name, "owner", who, "forgotten", err == nil)
 	}
 	return nil
@@ -462,7 +366,7 @@ func (e *Engine) renamedOf(ctx context.Context, who workspace.Owner, services []
 	names := otherNames(all)
 	for id, name := range names {
 		var asked contaxy.Service
-		err := e.as(who, func(token string) (err error) {
+		err := e.tokens.As(who, func(token string) (err error) {
 			asked, err = e.lab.Service(ctx, token, string(who), id)
 			return err
 		})

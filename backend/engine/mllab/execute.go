@@ -27,12 +27,7 @@ import (
 // first what is.
 func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
 	observed, err := e.carryOut(ctx, step, progress)
-	if workspace.CodeOf(err) == workspace.CodeUnauthenticated { // nobody waits for this who could log in
-		missing := nobodyIsHere()
-		missing.Err = err
-		return nil, missing
-	}
-	return observed, err
+	return observed, contaxy.ForNobody(err)
 }
 
 func (e *Engine) carryOut(ctx context.Context, step workspace.Step, progress func(workspace.Progress)) (*workspace.Observed, error) {
@@ -108,7 +103,7 @@ func (e *Engine) after(id workspace.ID, err error) (*workspace.Observed, error) 
 // fetch asks the lab for a service as it is now, and takes it up. CodeNotFound when there is none, which is noted, too.
 func (e *Engine) fetch(ctx context.Context, d workspace.Deployment) (contaxy.Service, error) {
 	var service contaxy.Service
-	err := e.as(d.Owner, func(token string) (err error) {
+	err := e.tokens.As(d.Owner, func(token string) (err error) {
 		service, err = e.lab.Service(ctx, token, string(d.Owner), string(d.ID))
 		return err
 	})
@@ -163,7 +158,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 		progress(workspace.Progress{Detail: "ML Lab starts it anew with what was changed; an image that it does not have yet takes minutes"})
 	}
 	update := updateOf(service, d, e.base)
-	failure := e.as(d.Owner, func(token string) error {
+	failure := e.tokens.As(d.Owner, func(token string) error {
 		_, err := e.lab.Update(ctx, token, string(d.Owner), string(d.ID), update)
 		return err
 	})
@@ -186,7 +181,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
 	parameters := e.parametersOfRewrite(d.ID)
 	if parameters == nil {
-		token, err := e.programToken(ctx, d.Owner)
+		token, err := e.tokens.ProgramToken(ctx, d.Owner)
 		if err != nil {
 			return err
 		}
@@ -207,7 +202,7 @@ func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
 
 // deployAs has the lab make the service of a workspace.
 func (e *Engine) deployAs(ctx context.Context, d workspace.Deployment, input contaxy.ServiceInput) (service contaxy.Service, err error) {
-	err = e.as(d.Owner, func(caller string) (err error) {
+	err = e.tokens.As(d.Owner, func(caller string) (err error) {
 		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
 		return err
 	})
@@ -215,7 +210,7 @@ func (e *Engine) deployAs(ctx context.Context, d workspace.Deployment, input con
 		return service, err
 	}
 	if service.ID != string(d.ID) {
-		err := e.as(d.Owner, func(caller string) error {
+		err := e.tokens.As(d.Owner, func(caller string) error {
 			return e.lab.Delete(ctx, caller, string(d.Owner), service.ID, false)
 		})
 		e.log.Error("ML Lab has given a service another id than expected", "expected", d.ID, "given", service.ID, "removed", err == nil)
@@ -321,7 +316,7 @@ func (e *Engine) fly(ctx context.Context, d workspace.Deployment, action string)
 		go func() {
 			flying, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightsEnd)
 			defer cancel()
-			f.err = e.as(d.Owner, func(token string) error { return e.lab.Act(flying, token, string(d.Owner), string(d.ID), action) })
+			f.err = e.tokens.As(d.Owner, func(token string) error { return e.lab.Act(flying, token, string(d.Owner), string(d.ID), action) })
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			delete(e.flights, d.ID)
@@ -414,7 +409,7 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	if service.ClearVolumeOnStop && !d.DeletesVolume {
 		return e.stopKeeping(ctx, d, text)
 	}
-	err = e.as(d.Owner, func(token string) error {
+	err = e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeInvalid { // it was stopped meanwhile
@@ -444,7 +439,7 @@ func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text [
 	}
 	e.mu.Unlock()
 	e.waitUntilWritten(ctx, volumePatience, d.Owner)
-	err := e.as(d.Owner, func(token string) error {
+	err := e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
@@ -457,7 +452,7 @@ func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text [
 // have been made by somebody else, with parameters of their own and without the token of its owner.
 func (e *Engine) rememberParameters(ctx context.Context, d workspace.Deployment) error {
 	var parameters map[string]string
-	err := e.as(d.Owner, func(token string) (err error) {
+	err := e.tokens.As(d.Owner, func(token string) (err error) {
 		parameters, err = e.lab.Parameters(ctx, token, string(d.Owner), string(d.ID))
 		return err
 	})
@@ -500,7 +495,7 @@ func (e *Engine) writeAgain(ctx context.Context, d workspace.Deployment, text []
 // lastWords reads the end of a log. Losing it is not worth failing for.
 func (e *Engine) lastWords(ctx context.Context, d workspace.Deployment) []byte {
 	var text string
-	err := e.as(d.Owner, func(token string) (err error) {
+	err := e.tokens.As(d.Owner, func(token string) (err error) {
 		text, err = e.lab.Logs(ctx, token, string(d.Owner), string(d.ID), keptLines, time.Time{})
 		return err
 	})
@@ -574,7 +569,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if !d.Deleted { // the lab clears, with its own stop, and keeps the rest
 		return e.clearByStop(ctx, d)
 	}
-	err = e.as(d.Owner, func(token string) error {
+	err = e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), true)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
@@ -600,7 +595,7 @@ func (e *Engine) clearByStop(ctx context.Context, d workspace.Deployment) error 
 			return err
 		}
 	}
-	err = e.as(d.Owner, func(token string) error {
+	err = e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Act(ctx, token, string(d.Owner), string(d.ID), contaxy.ActionStop)
 	})
 	if err != nil {
@@ -626,7 +621,7 @@ func (e *Engine) emptied(id workspace.ID) {
 }
 
 func (e *Engine) patch(ctx context.Context, d workspace.Deployment, patch contaxy.ServicePatch) error {
-	return e.as(d.Owner, func(token string) error {
+	return e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Patch(ctx, token, string(d.Owner), string(d.ID), patch)
 	})
 }
@@ -702,7 +697,7 @@ func (e *Engine) imagesThere(ctx context.Context, who workspace.Owner) (images [
 	}
 	e.mu.Unlock()
 	var extensions []contaxy.Extension
-	err := e.as(who, func(token string) (err error) {
+	err := e.tokens.As(who, func(token string) (err error) {
 		extensions, err = e.lab.Extensions(ctx, token, contaxy.GlobalProject)
 		return err
 	})
@@ -727,7 +722,7 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	if kept {
 		e.waitUntilWritten(ctx, volumePatience, d.Owner)
 	}
-	err := e.as(d.Owner, func(token string) error {
+	err := e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
 	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {

@@ -39,7 +39,7 @@ func (e *Engine) Logs(ctx context.Context, id workspace.ID, lines int, follow bo
 	var before string
 	for {
 		var text string
-		err := e.as(who, func(token string) (err error) {
+		err := e.tokens.As(who, func(token string) (err error) {
 			text, err = e.lab.Logs(ctx, token, string(who), string(id), lines, time.Time{})
 			return err
 		})

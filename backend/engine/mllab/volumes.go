@@ -234,7 +234,7 @@ func (e *Engine) removeWith(ctx context.Context, d workspace.Deployment) error {
 	if err = e.removeStorage(ctx, d); err == nil {
 		return nil
 	}
-	undone := e.as(d.Owner, func(token string) error {
+	undone := e.tokens.As(d.Owner, func(token string) error {
 		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
 	})
 	if undone != nil { // it is found by and by, and what was begun goes on

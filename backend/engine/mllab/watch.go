@@ -163,7 +163,7 @@ func (e *Engine) nextTurn(now time.Time) (next workspace.Owner, any bool) {
 	defer e.mu.Unlock()
 	var oldest time.Time
 	for who, o := range e.owners {
-		if now.Sub(o.cameAt) > presentFor || !o.hasToken() {
+		if now.Sub(o.cameAt) > presentFor || !e.tokens.Any(who) {
 			continue
 		}
 		if !any || o.lookedAt.Before(oldest) {
