@@ -64,6 +64,8 @@ var _ workspace.Engine = (*Engine)(nil)
 type owner struct {
 	cameAt   time.Time // when somebody was here last
 	lookedAt time.Time // when the lab was last asked; zero = never with success
+	failures int       // looks in a row of which nothing came
+	pauses   time.Time // when they are worth another
 	known    bool      // the manager has been told of what there was when somebody came
 	looking  *look
 	others   map[workspace.ID]bool // services of theirs that are no workspaces
@@ -337,10 +339,11 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	e.takeDocuments(who, read)
 	if err != nil {
 		defer e.mu.Unlock()
-		o.cameAt = time.Time{} // nobody is asked for again before somebody comes
+		o.pauses = time.Now().Add(pauseAfter(o.failures, e.lookEvery))
+		o.failures++
 		return err
 	}
-	o.lookedAt = began
+	o.lookedAt, o.failures, o.pauses = began, 0, time.Time{}
 	leftovers := e.take(who, services, renamed, began)
 	e.tellOfVolumes(who, began)
 	e.mu.Unlock()
@@ -349,6 +352,21 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 		e.log.Info("the lab still listed a workspace by a name that its container has no more", "name", name, "owner", who, "forgotten", err == nil)
 	}
 	return nil
+}
+
+// longestPause bounds how long somebody's workspaces are not looked at after the lab could not tell of them.
+const longestPause = time.Minute
+
+// pauseAfter is how long nobody looks after a look of which nothing came. failures counts those before in a row, and first is
+// the pause after the first.
+func pauseAfter(failures int, first time.Duration) time.Duration {
+	pause := first
+	for range failures {
+		if pause *= 2; pause >= longestPause {
+			return longestPause
+		}
+	}
+	return pause
 }
 
 func byID(services []contaxy.Service) map[string]contaxy.Service {

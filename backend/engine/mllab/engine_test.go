@@ -209,7 +209,7 @@ func TestWatch_GoesOnWhileTheLabAnswersOthers(t *testing.T) {
 		require.Error(t, engine.Visit(t.Context(), "eve0", "token", true))
 		engine.mu.Lock()
 		for _, who := range []workspace.Owner{"bob0", "eve0"} { // they come again, and it is their turn
-			engine.owners[who].cameAt = time.Now()
+			engine.owners[who].pauses = time.Time{}
 		}
 		engine.mu.Unlock()
 		time.Sleep(10 * time.Millisecond)
@@ -220,6 +220,51 @@ func TestWatch_GoesOnWhileTheLabAnswersOthers(t *testing.T) {
 		_ = engine.Visit(t.Context(), "ada0", "token", true)
 		return len(ended) == 1
 	}, 5*time.Second, time.Millisecond)
+}
+
+// One failure of the lab, of whatever kind, does not end the looks at somebody's workspaces until they come again.
+func TestWatch_LooksAgainByAndByWhereTheLabHasFailedOnce(t *testing.T) {
+	for name, fault := range storeFaults {
+		t.Run(name, func(t *testing.T) {
+			var status atomic.Value
+			status.Store("stopped")
+			var faulty atomic.Bool
+			var asked atomic.Int32
+			engine := engineBefore(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/api/system/info":
+					answers(t, w, `{"namespace": "lab"}`)
+				case r.URL.Path != "/api/projects/ada0/services":
+					answers(t, w, "[]")
+				case faulty.Load():
+					asked.Add(1)
+					fault(w, r)
+				default:
+					answers(t, w, strings.Replace(listOfOne, "stopped", status.Load().(string), 1))
+				}
+			})
+			told := make(chan bool, 100)
+			watch(t, engine, func(change workspace.Change) { told <- change.Kept.Stopped })
+			require.NoError(t, engine.Visit(t.Context(), "ada0", "token", true))
+			require.True(t, <-told)
+			faulty.Store(true)
+			require.Eventually(t, func() bool { return asked.Load() > 2 }, 5*time.Second, time.Millisecond, "it is tried again while it fails")
+			status.Store("running")
+			faulty.Store(false)
+			select {
+			case stopped := <-told:
+				require.False(t, stopped)
+			case <-time.After(5 * time.Second):
+				require.Fail(t, "nobody looked again")
+			}
+		})
+	}
+}
+
+func TestPause_GrowsAndIsBounded(t *testing.T) {
+	require.Equal(t, 2*time.Second, pauseAfter(0, 2*time.Second))
+	require.Equal(t, 8*time.Second, pauseAfter(2, 2*time.Second))
+	require.Equal(t, longestPause, pauseAfter(100, 2*time.Second))
 }
 
 func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {

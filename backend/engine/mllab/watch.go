@@ -64,6 +64,9 @@ func (e *Engine) Watch(ctx context.Context, connected func(), changed func(works
 	defer cancel()
 	e.mu.Lock()
 	e.watching, e.news = true, nil
+	for _, o := range e.owners { // what failed while the lab was away says nothing now
+		o.failures, o.pauses = 0, time.Time{}
+	}
 	select {
 	case <-e.begun:
 	default:
@@ -157,13 +160,14 @@ func (e *Engine) askForHealth(ctx context.Context) error {
 	return err
 }
 
-// nextTurn picks whose workspaces are looked at now: of those who are here, the one looked at longest ago.
+// nextTurn picks whose workspaces are looked at now: of those who are here, and of whom the lab has not just failed to tell, the
+// one looked at longest ago.
 func (e *Engine) nextTurn(now time.Time) (next workspace.Owner, any bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var oldest time.Time
 	for who, o := range e.owners {
-		if now.Sub(o.cameAt) > presentFor || !e.tokens.Any(who) {
+		if now.Sub(o.cameAt) > presentFor || !e.tokens.Any(who) || now.Before(o.pauses) {
 			continue
 		}
 		if !any || o.lookedAt.Before(oldest) {
