@@ -113,19 +113,29 @@ func (l *lab) caller(r *http.Request, wanted api.Wanted) (manager.Caller, error)
 	if err := l.engine.Visit(ctx, owner, token, wanted.Write); err != nil {
 		return manager.Caller{}, err
 	}
-	if of := l.engine.OwnerOf(wanted.Workspace); of != "" && caller.Admin {
+	of := l.engine.OwnerOf(wanted.Workspace)
+	whose := owner
+	if of != "" && caller.Admin {
 		// The lab lets them act for everybody, who need not be here themselves.
 		if err := l.engine.Visit(ctx, of, token, wanted.Write); err != nil {
 			return manager.Caller{}, err
 		}
+		whose = of
 	}
 	if wanted.Now {
-		l.engine.Fresh(ctx, owner, wanted.Write || wanted.Workspace != "")
+		l.engine.Fresh(ctx, whose, mustLook(wanted, of == whose))
 	}
 	if l.engine.IsOther(owner, wanted.Workspace) {
 		return manager.Caller{}, workspace.Errorf(workspace.CodeWrongState, "The service with id %s is not a workspace!", wanted.Workspace)
 	}
 	return caller, nil
+}
+
+// mustLook reports whether the lab has to be asked what is before this is answered: for who changes something, and for who names
+// a workspace that is not known here, which somebody may have made in the lab just now. Who asks again and again for one that is
+// known costs the lab no more than who lists.
+func mustLook(wanted api.Wanted, known bool) bool {
+	return wanted.Write || (wanted.Workspace != "" && !known)
 }
 
 // mayGiveTokenOf refuses who may not have the token for an owner's programs from the lab, which goes into what is made here:

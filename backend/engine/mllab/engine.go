@@ -34,7 +34,7 @@ type Engine struct {
 	log       *slog.Logger
 	lookEvery time.Duration
 	tokens    *contaxy.Owners
-	lists     *rate.Limiter // of the looks that lists have the lab asked for, of whomever
+	reads     *rate.Limiter // of the looks that reads have the lab asked for, of whomever
 
 	mu       sync.Mutex
 	owners   map[workspace.Owner]*owner
@@ -131,7 +131,7 @@ func New(options Options) *Engine {
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
 		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
-		lists: rate.NewLimiter(rate.Every(extraEvery), extraLooks), begun: make(chan struct{}), made: time.Now(),
+		reads: rate.NewLimiter(rate.Every(extraEvery), extraLooks), begun: make(chan struct{}), made: time.Now(),
 	}
 }
 
@@ -223,7 +223,7 @@ func (e *Engine) isWatched(ctx context.Context, known bool) bool {
 const (
 	// freshWithin bounds how long an answer waits for a look of its own: what is known without one is at most some looks old.
 	freshWithin = 3 * time.Second
-	// One look in so much time for all who only list workspaces, and so many at once after a pause: who asks again and again is
+	// One look in so much time for all who only read, and so many at once after a pause: who asks again and again is
 	// told what is known, and many who ask cost the lab no more than one (measured before: 2,383 looks a minute for 50 people, 89
 	// for one).
 	extraEvery = 700 * time.Millisecond
@@ -231,8 +231,8 @@ const (
 )
 
 // Fresh brings what the manager knows of an owner up to now: others change workspaces in the lab, and who did that and then
-// asks here has to see it. must is for who changes something or names a workspace; without it the lab is not asked more than a
-// few times a second, as lists are asked for again and again. A look that began before says nothing of what was done since, so
+// asks here has to see it. must is for who changes something or names what is not known here; without it the lab is not asked
+// more than a few times a second, as what is known is asked for again and again. A look that began before says nothing of what was done since, so
 // it is followed by another. A lab that does not tell in time leaves what was known. Somebody must have come for the owner
 // (Visit).
 func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, must bool) {
@@ -240,7 +240,7 @@ func (e *Engine) Fresh(ctx context.Context, who workspace.Owner, must bool) {
 	defer cancel()
 	e.mu.Lock()
 	o := e.owners[who]
-	under, needless := o.looking, !e.watching || (!must && !e.lists.Allow())
+	under, needless := o.looking, !e.watching || (!must && !e.reads.Allow())
 	e.mu.Unlock()
 	if needless {
 		return
