@@ -288,6 +288,19 @@ func TestKept_FilesOutliveTheirWorkspace(t *testing.T) {
 	require.Empty(t, kept())
 }
 
+// An answer by which clients try again later is none where that never helps.
+func TestKept_WhereFilesCannotBeMeasuredNobodyIsToldToTryAgain(t *testing.T) {
+	l := newKeepingLab(t, nil)
+	id := l.create("thesis", workspacetest.FakeGoodImage)
+	volume := l.reach(id, workspace.StatusRunning).Record.Volume
+	_, err := l.Usage(t.Context(), caller, ada, id)
+	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+	_, err = l.VolumeUsage(t.Context(), caller, ada, volume)
+	require.Equal(t, workspace.CodeWrongState, workspace.CodeOf(err))
+	_, err = l.VolumeUsage(t.Context(), caller, ada, "another")
+	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(err))
+}
+
 func TestKept_FilesCountAlsoAfterARestart(t *testing.T) {
 	l := newKeepingLab(t, withUserQuota(quota.Sums{StorageMB: 12_000}))
 	thesis := l.create("thesis", workspacetest.FakeGoodImage)

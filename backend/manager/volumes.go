@@ -190,7 +190,8 @@ func (m *Manager) DeleteVolume(ctx context.Context, caller Caller, owner workspa
 	return nil
 }
 
-// VolumeUsage measures a volume of the owner. It can take seconds.
+// VolumeUsage measures a volume of the owner. It can take seconds. CodeWrongState where the engine cannot do that at all: trying
+// again later helps nobody.
 func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspace.Owner, name string) (workspace.Usage, error) {
 	if err := caller.mayActFor(owner); err != nil {
 		return workspace.Usage{}, err
@@ -207,6 +208,11 @@ func (m *Manager) VolumeUsage(ctx context.Context, caller Caller, owner workspac
 	switch {
 	case !there || volume.Owner != owner:
 		return workspace.Usage{}, workspace.Errorf(workspace.CodeNotFound, "There is no volume %q.", name)
+	case !m.can.Measures:
+		return workspace.Usage{}, &workspace.Error{
+			Code: workspace.CodeWrongState, Message: "Files cannot be measured: ML Lab does not tell how large they are.",
+			Hint: "A terminal in the workspace does: du --summarize --human-readable, and the folder.",
+		}
 	case err != nil:
 		return workspace.Usage{}, err
 	}
