@@ -16,8 +16,8 @@ import (
 // toldOtherwise is what an engine knows of a workspace that it keeps otherwise than it should be; see entry.told.
 const toldOtherwise = "otherwise"
 
-// surelyBooted is how long after its start a workspace of which nothing else is known is taken to have answered. Asking it
-// would count as use of it.
+// surelyBooted is how long after its start a workspace of which nothing else is known is taken to have answered: that it has not
+// is remembered from then on. Asking it would count as use of it.
 const surelyBooted = time.Minute
 
 // takeKept takes up what the engine keeps of a workspace and what is of it, as it was at a time. The caller holds the lock.
@@ -46,6 +46,7 @@ func (m *Manager) takeKept(kept workspace.Kept, at time.Time) *entry {
 	if e.found != nil && record == *e.found { // its memory comes late
 		record = recall(record, kept)
 		e.memory = kept.Memory
+		m.goOnAsking(e, record.AskedSince)
 	}
 	record.Spec = m.specOf(kept, record.Spec)
 	if told := keeping(Deploy(record, m.around(e, record.Spec))); told != e.told {
@@ -126,13 +127,27 @@ func (m *Manager) adoptKept(kept workspace.Kept) *entry {
 	}
 	e.told, e.toldSpec = keeping(Deploy(record, m.around(e, record.Spec))), record.Spec
 	e.observed = present(kept.Observed, e)
-	if e.observed != nil && m.Now().Sub(e.observed.StartedAt) > surelyBooted {
-		e.ready = incarnation(e.observed)
-	}
+	m.goOnAsking(e, record.AskedSince)
 	m.insert(e)
 	m.save(e)
 	m.judge(e)
 	return e
+}
+
+// goOnAsking says since when a workspace that was found is asked whether it answers: since then, if that was written down, unless
+// somebody has started it later; else since its start, unless it surely has answered.
+func (m *Manager) goOnAsking(e *entry, askedSince time.Time) {
+	if e.observed == nil {
+		return
+	}
+	e.ready = ""
+	e.asked = asking{of: incarnation(e.observed), since: e.observed.StartedAt}
+	switch {
+	case !askedSince.IsZero():
+		e.asked.since = newer(askedSince, e.observed.StartedAt)
+	case m.Now().Sub(e.observed.StartedAt) > surelyBooted:
+		e.ready = e.asked.of
+	}
 }
 
 // recall fills in what was remembered of a workspace, of which nothing else is known than what its engine keeps.
@@ -147,6 +162,7 @@ func recall(record workspace.Record, kept workspace.Kept) workspace.Record {
 	runs := kept.Observed != nil && alive(kept.Observed)
 	switch {
 	case runs: // it has had its turn, or somebody has started it again
+		record.AskedSince = memory.AskedSince
 	case memory.Outcome.Status != "":
 		record.Desired, record.Outcome, record.DesiredAt = workspace.DesiredRunning, &memory.Outcome, memory.Outcome.At
 	case !memory.QueuedAt.IsZero() && kept.Stopped:

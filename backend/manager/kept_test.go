@@ -6,11 +6,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/manager"
+	"lab-workspace-manager/backend/profile"
 	"lab-workspace-manager/backend/quota"
 	"lab-workspace-manager/backend/workspace"
 	"lab-workspace-manager/backend/workspace/workspacetest"
@@ -44,7 +46,12 @@ func (l *lab) handle(id workspace.ID) string {
 
 func (l *lab) eventually(id workspace.ID, what string, holds func(*workspace.Workspace) bool) *workspace.Workspace {
 	l.t.Helper()
-	require.Eventually(l.t, func() bool { return holds(l.get(id)) }, deadline, time.Millisecond, "%s: %+v", what, l.get(id))
+	return l.eventuallyIn(deadline, id, what, holds)
+}
+
+func (l *lab) eventuallyIn(patience time.Duration, id workspace.ID, what string, holds func(*workspace.Workspace) bool) *workspace.Workspace {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool { return holds(l.get(id)) }, patience, time.Millisecond, "%s: %+v", what, l.get(id))
 	return l.get(id)
 }
 
@@ -411,6 +418,40 @@ func TestKept_WhatWasGivenUpHasFailedAlsoWhenItsContainerIsGone(t *testing.T) {
 	l.keeps.ChangeByHand(id, func(d *workspace.Deployment) { d.Compute.MemoryMB = 3000 }) // so that it can be seen that the news has come
 	view := l.eventually(id, "it is seen", func(w *workspace.Workspace) bool { return w.Record.Spec.Compute.MemoryMB == 3000 })
 	require.Equal(t, []any{workspace.StatusFailed, reason}, []any{view.Status, view.Reason})
+}
+
+// A start that waits for an answer does not wait anew after each restart.
+func TestKept_WhatDoesNotAnswerEndsInItsTimeWhateverIsRestarted(t *testing.T) {
+	for name, restarts := range map[string][]time.Duration{
+		"soon":  {20 * time.Second, 30 * time.Second},
+		"late":  {100 * time.Second},
+		"often": {50 * time.Second, 20 * time.Second, 30 * time.Second, 40 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newKeepingLab(t, nil)
+				answers := l.create("answers", workspacetest.FakeGoodImage)
+				l.reach(answers, workspace.StatusRunning)
+				began := time.Now()
+				made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("deaf"), Image: ptr(workspacetest.FakeDeafImage), Profile: profile.MLWorkspace.Name})
+				require.NoError(t, err)
+				id := made.Record.ID
+				for _, after := range restarts {
+					time.Sleep(after)
+					require.Equal(t, workspace.StatusPending, l.get(id).Status)
+					l.forget()
+				}
+				l.eventuallyIn(profile.MLWorkspace.AnswerDeadline, id, "it ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
+				require.WithinDuration(t, began.Add(profile.MLWorkspace.AnswerDeadline), time.Now(), 2*time.Second)
+				require.Contains(t, l.get(id).Reason, "did not answer on port 8080 within 3 min")
+				require.Equal(t, workspace.StatusRunning, l.get(answers).Status)
+				memories, _ := l.keeps.Remembered()
+				require.Zero(t, memories[id].AskedSince)
+				require.NotContains(t, memories, answers)
+				l.stop()
+			})
+		})
+	}
 }
 
 func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {

@@ -20,6 +20,7 @@ type entry struct {
 	memory   workspace.Memory    // what it was last told to remember
 	ready    string              // incarnation whose IDE has answered; see incarnation
 	readyAt  time.Time           // when it did
+	asked    asking              // of which an answer is waited for
 	gone     string              // handle of the container that was last reported removed
 	changed  uint64              // Manager.changes when observed last changed
 
@@ -70,6 +71,12 @@ func incarnation(observed *workspace.Observed) string {
 		return ""
 	}
 	return observed.Handle + "@" + observed.StartedAt.UTC().Format(time.RFC3339Nano)
+}
+
+// asking is since when an incarnation is asked whether it answers.
+type asking struct {
+	of    string
+	since time.Time
 }
 
 func (e *entry) isReady() bool { return e.ready != "" && e.ready == incarnation(e.observed) }
@@ -320,7 +327,7 @@ func (m *Manager) judge(e *entry) {
 
 // conclude ends the current attempt. The caller holds the lock.
 func (m *Manager) conclude(e *entry, outcome *workspace.Outcome) {
-	e.record.Outcome, e.record.QueuedAt = outcome, time.Time{}
+	e.record.Outcome, e.record.QueuedAt, e.record.AskedSince = outcome, time.Time{}, time.Time{}
 	e.steps = e.steps.fail(outcome.Reason, m.Now())
 	m.save(e)
 	m.collectLog(e)

@@ -255,7 +255,11 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 		}
 		stepCtx, done := ctx, context.CancelFunc(func() {})
 		if step.Deadline > 0 {
-			stepCtx, done = context.WithTimeout(ctx, step.Deadline)
+			left := step.Deadline
+			if step.Kind == workspace.StepAnswers {
+				left = m.beginAsking(e, step)
+			}
+			stepCtx, done = context.WithTimeout(ctx, left)
 		}
 		observed, err = m.Options.Engine.Execute(stepCtx, step, m.progressOf(e, step))
 		if err != nil && errors.Is(stepCtx.Err(), context.DeadlineExceeded) {
@@ -292,6 +296,44 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 		return 0
 	}
 	return m.failStep(e, step, err)
+}
+
+// answersAtLeast is for how long a container is asked whether it answers, however long that was done before: who has not answered
+// while nobody could ask is not given up for that.
+const answersAtLeast = 20 * time.Second
+
+// timeToAnswer is for how long a container is asked that was asked before, or somebody has started, so long ago.
+func timeToAnswer(whole, before time.Duration) time.Duration {
+	return min(whole, max(whole-before, answersAtLeast))
+}
+
+// beginAsking returns how long a container still has to answer. One that does not do so soon is written down as such: a restart of
+// this program does not give it its time anew.
+func (m *Manager) beginAsking(e *entry, step workspace.Step) time.Duration {
+	if !m.can.Keeps { // whoever thaws a container of Docker's begins anew
+		return step.Deadline
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.Now()
+	if of := incarnation(e.observed); e.asked.of != of {
+		e.asked, e.record.AskedSince = asking{of, now}, time.Time{}
+	}
+	asked := e.asked
+	time.AfterFunc(surelyBooted-now.Sub(asked.since), func() { m.noteAsking(e, asked) })
+	return timeToAnswer(step.Deadline, now.Sub(asked.since))
+}
+
+// noteAsking writes down that a container has not answered yet.
+func (m *Manager) noteAsking(e *entry, asked asking) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e.removed || e.asked != asked || asked.of != incarnation(e.observed) || e.isReady() || !wantsToRun(e.record) || !e.record.AskedSince.IsZero() {
+		return
+	}
+	e.record.AskedSince = asked.since
+	m.save(e)
+	m.publish(e)
 }
 
 // progressOf returns the function by which an engine reports how far the step is. Reports that come too fast are left
@@ -342,6 +384,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		}
 	case workspace.StepStart:
 		m.volumeMade(e, step)
+		e.record.AskedSince = time.Time{}
 		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
 			e.record.Launched = step.Deployment.Attempt
 			if !e.record.GraceUntil.IsZero() { // the time to clean up begins when it runs, however long it waited
@@ -352,6 +395,10 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		m.observe(e, observed)
 	case workspace.StepAnswers:
 		e.ready, e.readyAt = incarnation(e.observed), m.Now()
+		if !e.record.AskedSince.IsZero() {
+			e.record.AskedSince = time.Time{}
+			m.save(e)
+		}
 		if e.record.Previous != nil && step.Deployment.Attempt == e.record.Attempt {
 			e.record.Previous = nil
 			m.save(e)

@@ -485,7 +485,7 @@ func stopRecord(record *workspace.Record, code, notice string) {
 	clears := code == "" || code == workspace.ReasonIdle
 	record.DeleteVolume = clears && record.Spec.ClearVolumeOnStop && record.QueuedAt.IsZero()
 	record.Desired, record.Outcome, record.Notice, record.NoticeCode = workspace.DesiredStopped, nil, notice, code
-	record.QueuedAt, record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}, time.Time{}
+	record.QueuedAt, record.AskedSince, record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // Delete removes a workspace and, only if asked, its files, and returns when it is gone. Without deleteVolume the volume

@@ -3,17 +3,18 @@ package workspace
 import "time"
 
 // Memory is what is known of a workspace beside what an engine that keeps what should be tells of it: why its last attempt ended,
-// since when a start waits, and what there is to say. The zero value is of one of which nothing more is to say. It is
+// since when a start waits or asks in vain for an answer, and what there is to say. The zero value is of one of which nothing more is to say. It is
 // comparable.
 type Memory struct {
 	Outcome            Outcome // zero = none
 	QueuedAt           time.Time
+	AskedSince         time.Time
 	Notice, NoticeCode string
 }
 
 // MemoryOf is what of a record such an engine does not tell.
 func MemoryOf(record Record) Memory {
-	memory := Memory{QueuedAt: record.QueuedAt, Notice: record.Notice, NoticeCode: record.NoticeCode}
+	memory := Memory{QueuedAt: record.QueuedAt, AskedSince: record.AskedSince, Notice: record.Notice, NoticeCode: record.NoticeCode}
 	if record.Outcome != nil {
 		memory.Outcome = *record.Outcome
 	}

@@ -35,6 +35,8 @@ type Record struct {
 
 	// QueuedAt is since when a start waits for room within the quotas; zero while none waits.
 	QueuedAt time.Time `json:"queued_at,omitzero"`
+	// AskedSince is since when its container is asked in vain whether it answers, where that lasts; zero otherwise.
+	AskedSince time.Time `json:"asked_since,omitzero"`
 	// Lease are the GPUs that it holds, from its admission until its container has ended.
 	Lease Lease `json:"lease,omitzero"`
 	// KeepUntil is until when its owner has asked not to stop it for being unused; zero = never asked.

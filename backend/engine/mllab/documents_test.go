@@ -286,6 +286,13 @@ func TestMemory_OutlivesTheEngineAndGoesWithTheWorkspace(t *testing.T) {
 	l.Engine.mu.Unlock()
 	require.Zero(t, l.snapshot().Kept[0].Memory)
 
+	t.Log("and one that asks in vain for an answer knows since when")
+	l.Remember("ada0", thesisID, workspace.Memory{AskedSince: queued})
+	l.waitUntilWritten(t.Context(), 5*time.Second, "ada0")
+	l.restart()
+	l.adaComes()
+	require.Equal(t, workspace.Memory{AskedSince: queued}, l.snapshot().Kept[0].Memory)
+
 	t.Log("what is well again needs none, and what is deleted has none")
 	l.Remember("ada0", thesisID, workspace.Memory{})
 	l.kept(0)

@@ -21,6 +21,7 @@ type memory struct {
 	At         time.Time          `json:"at"` // when it was written
 	Outcome    *workspace.Outcome `json:"outcome,omitempty"`
 	QueuedAt   time.Time          `json:"queued_at,omitzero"`
+	AskedSince time.Time          `json:"asked_since,omitzero"`
 	Notice     string             `json:"notice,omitempty"`
 	NoticeCode string             `json:"notice_code,omitempty"`
 }
@@ -39,7 +40,7 @@ func (e *Engine) Remember(who workspace.Owner, id workspace.ID, remembered works
 		e.dropMemory(who, id)
 		return
 	}
-	m := memory{At: time.Now().UTC(), QueuedAt: remembered.QueuedAt, Notice: remembered.Notice, NoticeCode: remembered.NoticeCode}
+	m := memory{At: time.Now().UTC(), QueuedAt: remembered.QueuedAt, AskedSince: remembered.AskedSince, Notice: remembered.Notice, NoticeCode: remembered.NoticeCode}
 	if remembered.Outcome.Status != "" {
 		m.Outcome = &remembered.Outcome
 	}
@@ -110,7 +111,7 @@ func (e *Engine) memoryOf(id workspace.ID, h *held) workspace.Memory {
 	if o := e.owners[h.owner]; o != nil {
 		m = o.memories[id]
 	}
-	remembered := workspace.Memory{QueuedAt: m.QueuedAt, Notice: m.Notice, NoticeCode: m.NoticeCode}
+	remembered := workspace.Memory{QueuedAt: m.QueuedAt, AskedSince: m.AskedSince, Notice: m.Notice, NoticeCode: m.NoticeCode}
 	if m.Outcome != nil {
 		remembered.Outcome = *m.Outcome
 	}
