@@ -67,7 +67,7 @@ type ServicePatch struct {
 	ClearVolumeOnStop *bool              `json:"clear_volume_on_stop,omitempty"`
 }
 
-// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Parameters.
+// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Definition.
 type Service struct {
 	ID                string            `json:"id"`
 	DisplayName       string            `json:"display_name"`
@@ -130,30 +130,74 @@ func (c *Client) Service(ctx context.Context, token, project, service string) (S
 	return one, err
 }
 
-// Parameters returns the environment of a service as it can be given to one that takes its place: without what the lab itself
-// adds, and with the lab's own names in braces where values repeat that. It holds tokens.
-func (c *Client) Parameters(ctx context.Context, token, project, service string) (map[string]string, error) {
-	var one struct {
-		Parameters map[string]string `json:"parameters"`
-	}
-	if err := c.call(ctx, token, http.MethodGet, servicePath(project, service), nil, nil, &one); err != nil {
+// Definition is all that makes a service but what the lab itself adds, by the names of the lab's fields: also what is not known
+// here. Its parameters hold tokens.
+type Definition map[string]any
+
+// tellsOf are the fields that tell of a service and are not what it is made of.
+var tellsOf = []string{
+	"id", "created_at", "created_by", "updated_at", "updated_by", "started_at", "stopped_at", "extension_id", "deployment_type", "status",
+	"internal_id", "last_access_time", "last_access_user",
+}
+
+// Definition returns what a service is made of, as it can be given to one that takes its place (see Redeploy): with the lab's own
+// names in braces where parameters repeat what the lab adds.
+func (c *Client) Definition(ctx context.Context, token, project, service string) (Definition, error) {
+	var definition Definition
+	if err := c.call(ctx, token, http.MethodGet, servicePath(project, service), nil, nil, &definition); err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(definition, func(name string, value any) bool { return value == nil || slices.Contains(tellsOf, name) })
+	definition.SetParameters(parametersAgain(definition.Parameters()))
+	return definition, nil
+}
+
+// Parameters are the parameters of a definition, which may be none.
+func (d Definition) Parameters() map[string]string {
+	parameters := map[string]string{}
+	fields, _ := d["parameters"].(map[string]any)
+	for name, value := range fields {
+		if text, isText := value.(string); isText {
+			parameters[name] = text
+		}
+	}
+	return parameters
+}
+
+// SetParameters has a definition have these parameters.
+func (d Definition) SetParameters(parameters map[string]string) {
+	fields := make(map[string]any, len(parameters))
+	for name, value := range parameters {
+		fields[name] = value
+	}
+	d["parameters"] = fields
+}
+
+func parametersAgain(parameters map[string]string) map[string]string {
 	again := map[string]string{}
-	names := slices.Sorted(maps.Keys(one.Parameters)) // of two of the lab's that are the same the first counts
+	names := slices.Sorted(maps.Keys(parameters)) // of two of the lab's that are the same the first counts
 	for _, name := range names {
 		if strings.HasPrefix(name, labVariables) {
 			continue
 		}
-		again[name] = one.Parameters[name]
+		again[name] = parameters[name]
 		for _, added := range names {
-			if strings.HasPrefix(added, labVariables) && one.Parameters[added] != "" && one.Parameters[added] == one.Parameters[name] {
+			if strings.HasPrefix(added, labVariables) && parameters[added] != "" && parameters[added] == parameters[name] {
 				again[name] = "{env." + added + "}"
 				break
 			}
 		}
 	}
-	return again, nil
+	return again
+}
+
+// Redeploy makes a service of a definition, stopped. CodeConflict when there is one of its id.
+func (c *Client) Redeploy(ctx context.Context, token, project string, definition Definition) (Service, error) {
+	input := maps.Clone(definition)
+	input["is_stopped"] = true
+	var made Service
+	err := c.call(ctx, token, http.MethodPost, servicesPath(project), nil, input, &made)
+	return made, err
 }
 
 // Deploy makes a service, and starts it unless it shall be stopped. CodeConflict when there is one of its id.

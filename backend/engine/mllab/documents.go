@@ -44,8 +44,8 @@ type unsaved struct{ value any }
 
 // documentsRead is what came of asking for documents; nil = nobody asked.
 type documentsRead struct {
-	volumes, memories []contaxy.Document
-	err               error
+	volumes, memories, rewrites []contaxy.Document
+	err                         error
 }
 
 // startReading asks for an owner's documents, unless they are known, or were asked for in vain a moment ago.
@@ -70,7 +70,10 @@ func (e *Engine) startReading(ctx context.Context, who workspace.Owner) <-chan *
 			if read.volumes, err = e.lab.Documents(ctx, token, string(who), volumesCollection); err != nil {
 				return err
 			}
-			read.memories, err = e.lab.Documents(ctx, token, string(who), memoryCollection)
+			if read.memories, err = e.lab.Documents(ctx, token, string(who), memoryCollection); err != nil {
+				return err
+			}
+			read.rewrites, err = e.lab.Documents(ctx, token, string(who), rewritesCollection)
 			return err
 		})
 		answer <- &read
@@ -89,6 +92,7 @@ func (e *Engine) takeDocuments(who workspace.Owner, read *documentsRead) {
 		o.documents.read, o.documents.troubled = true, false
 		e.takeVolumes(who, read.volumes)
 		e.takeMemories(who, read.memories)
+		e.takeRewrites(who, read.rewrites)
 	}
 }
 

@@ -1,9 +1,12 @@
 package mllab
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -23,15 +26,16 @@ const thesisID = workspace.ID("lab-p-ada0-s-ws-thesis")
 // be faulty.
 type storeLab struct {
 	*Engine
-	t   *testing.T
-	url string
-	end func()           // of the watch
-	log *strings.Builder // guarded by mu
+	t    *testing.T
+	life *life            // of the engine
+	end  func()           // of the watch
+	log  *strings.Builder // guarded by mu
 
 	mu        sync.Mutex
 	fault     http.HandlerFunc // of the store; nil = it is well
 	documents map[string]string
 	services  map[string]bool
+	made      map[string]map[string]any // of what services were made, where that says more than told
 	started   map[string]bool
 	deployed  []contaxy.ServiceInput
 	deleted   []string // services, with what was asked for
@@ -39,10 +43,7 @@ type storeLab struct {
 }
 
 func newStoreLab(t *testing.T) *storeLab {
-	l := &storeLab{t: t, log: &strings.Builder{}, documents: map[string]string{}, services: map[string]bool{string(thesisID): true}, started: map[string]bool{}}
-	server := httptest.NewServer(l)
-	t.Cleanup(server.Close)
-	l.url = server.URL + "/api"
+	l := &storeLab{t: t, log: &strings.Builder{}, documents: map[string]string{}, services: map[string]bool{string(thesisID): true}, started: map[string]bool{}, made: map[string]map[string]any{}}
 	l.end = func() {}
 	l.restart()
 	return l
@@ -52,7 +53,10 @@ func newStoreLab(t *testing.T) *storeLab {
 func (l *storeLab) restart() {
 	l.t.Helper()
 	l.end()
-	client, err := contaxy.New(l.url)
+	l.life = &life{lab: l}
+	server := httptest.NewServer(l.life)
+	l.t.Cleanup(server.Close)
+	client, err := contaxy.New(server.URL + "/api")
 	require.NoError(l.t, err)
 	l.Engine = New(Options{Lab: client, LookEvery: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(l, nil))})
 	l.t.Cleanup(client.Close)
@@ -84,11 +88,13 @@ func (l *storeLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if l.started[id] {
 			status = contaxy.StatusRunning
 		}
-		return map[string]any{
+		service := map[string]any{
 			"id": id, "display_name": "WS thesis", "container_image": "i:1", "status": status, "last_access_time": "2026-01-02T03:04:05",
 			"created_at": "2026-01-01T00:00:00Z", "metadata": map[string]string{metaKind: kindWorkspace}, "endpoints": []string{"8080b"},
 			"compute": map[string]any{"volume_path": "/workspace", "max_volume_size": 5000, "max_cpus": 1, "max_memory": 1000},
 		}
+		maps.Copy(service, l.made[id])
+		return service
 	}
 	var answer any
 	switch _, there := l.documents[document]; {
@@ -120,15 +126,30 @@ func (l *storeLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isService && l.services[service] && r.Method == http.MethodDelete:
 		l.deleted = append(l.deleted, service+"?"+r.URL.RawQuery)
 		delete(l.services, service)
+		delete(l.started, service)
+		delete(l.made, service)
 	case isService && l.services[service] && r.Method == http.MethodPatch:
 		answer = told(service)
 	case r.URL.Path == "/api/projects/ada0/services" && r.Method == http.MethodPost:
 		var input contaxy.ServiceInput
-		_ = json.NewDecoder(r.Body).Decode(&input)
+		var whole map[string]any
+		text, _ := io.ReadAll(r.Body)
+		_, _ = json.Unmarshal(text, &input), json.Unmarshal(text, &whole)
 		l.deployed = append(l.deployed, input)
 		id := string(workspace.LabID("lab", "ada0", input.DisplayName))
+		if l.services[id] {
+			w.WriteHeader(http.StatusConflict)
+			answer = map[string]any{"code": 409, "message": "There is one."}
+			break
+		}
 		l.services[id] = true
+		if len(l.made) > 0 || whole["command"] != nil {
+			whole["last_access_time"] = nil
+			l.made[id] = whole
+		}
 		answer = told(id)
+	case strings.HasSuffix(service, "/logs"):
+		answer = "its last words"
 	case strings.HasSuffix(service, "/actions/start") && r.Method == http.MethodPost:
 		l.started[strings.TrimSuffix(service, "/actions/start")] = true
 	default:
@@ -136,6 +157,43 @@ func (l *storeLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = map[string]any{"code": 404, "message": "There is none."}
 	}
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// life is a lab as one engine reaches it, until that dies.
+type life struct {
+	lab      http.Handler
+	mu       sync.Mutex
+	ends     int                        // with the call of this number from now; 0 = it does not
+	answered bool                       // the lab has carried out that last one
+	late     func(r *http.Request) bool // calls that the lab carries out when it is told to
+	goOn     chan struct{}
+}
+
+func (l *life) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	dead, last := l.ends < 0, l.ends == 1
+	if l.ends > 0 {
+		if l.ends--; l.ends == 0 {
+			l.ends = -1
+		}
+	}
+	late := l.late
+	l.mu.Unlock()
+	switch {
+	case dead, last && !l.answered:
+		panic(http.ErrAbortHandler)
+	case last:
+		l.lab.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	case late != nil && late(r):
+		body, _ := io.ReadAll(r.Body)
+		r = r.Clone(context.WithoutCancel(r.Context()))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		<-l.goOn
+		l.lab.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	l.lab.ServeHTTP(w, r)
 }
 
 func (l *storeLab) isFaulty(fault http.HandlerFunc) {
@@ -244,7 +302,7 @@ func TestStore_PollingCostsNothing(t *testing.T) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	require.Len(t, l.asked, 2, "each collection once: %v", l.asked)
+	require.Len(t, l.asked, 3, "each collection once: %v", l.asked)
 }
 
 func TestStore_HoldsNoTokens(t *testing.T) {

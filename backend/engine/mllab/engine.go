@@ -43,8 +43,8 @@ type Engine struct {
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
 	flights  map[workspace.ID]*flight
-	rewrites map[workspace.ID]map[string]string // services that were deleted to be written down again, and their parameters
-	news     []workspace.Change                 // not yet told
+	rewrites map[workspace.ID]contaxy.Definition // services that were deleted to be written down again
+	news     []workspace.Change                  // not yet told
 	watching bool
 	begun    chan struct{} // closed by the first watch
 	made     time.Time
@@ -72,6 +72,7 @@ type owner struct {
 
 	volumes   map[workspace.ID]keptVolume
 	memories  map[workspace.ID]memory
+	rewrites  map[workspace.ID]*rewrite // that an engine before this one has left
 	documents documents
 }
 
@@ -129,7 +130,7 @@ func New(options Options) *Engine {
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
 		tokens: contaxy.NewOwners(options.Lab), owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
-		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]map[string]string{},
+		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]contaxy.Definition{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
 		reads: rate.NewLimiter(rate.Every(extraEvery), extraLooks), begun: make(chan struct{}), made: time.Now(),
 	}
@@ -346,7 +347,11 @@ func (e *Engine) lookNow(who workspace.Owner) error {
 	o.lookedAt, o.failures, o.pauses = began, 0, time.Time{}
 	leftovers := e.take(who, services, renamed, began)
 	e.tellOfVolumes(who, began)
+	lost := e.lostOf(who, time.Now())
 	e.mu.Unlock()
+	for _, id := range lost {
+		e.bringBack(ctx, who, id)
+	}
 	for _, name := range leftovers {
 		err := e.tokens.As(who, func(token string) error { return e.lab.Delete(ctx, token, string(who), name, false) })
 		e.log.Info("the lab still listed a workspace by a name that its container has no more", "name", name, "owner", who, "forgotten", err == nil)

@@ -137,9 +137,10 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 // define has the lab keep the workspace as it should be.
 func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress func(workspace.Progress)) error {
 	service, err := e.fetch(ctx, d)
+	if workspace.CodeOf(err) == workspace.CodeNotFound && e.isRewritten(d.ID) {
+		service, err = e.writeAgain(ctx, d)
+	}
 	switch {
-	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
-		return e.deploy(ctx, d)
 	case workspace.CodeOf(err) == workspace.CodeNotFound && d.Kept:
 		// Whoever may delete it need not be who may make one, with a token of its owner in it.
 		return workspace.Errorf(workspace.CodeNotFound, "It was deleted in ML Lab.")
@@ -176,34 +177,31 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 	return nil
 }
 
-// deploy has the lab write a workspace down, stopped: with the token for the programs of its owner, or, if it was there before,
-// with the parameters that it had.
+// deploy has the lab write a workspace down, stopped, with the token for the programs of its owner.
 func (e *Engine) deploy(ctx context.Context, d workspace.Deployment) error {
-	parameters := e.parametersOfRewrite(d.ID)
-	if parameters == nil {
-		token, err := e.tokens.ProgramToken(ctx, d.Owner)
-		if err != nil {
-			return err
-		}
-		parameters = parametersOf(d, token)
+	token, err := e.tokens.ProgramToken(ctx, d.Owner)
+	if err != nil {
+		return err
 	}
 	input := inputOf(d, e.nameFor(d), e.base)
-	input.Parameters = parameters
+	input.Parameters = parametersOf(d, token)
 	service, err := e.deployAs(ctx, d, input)
 	if err != nil {
 		return err
 	}
 	e.took(d, service, false)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.rewrites, d.ID)
 	return nil
 }
 
 // deployAs has the lab make the service of a workspace.
-func (e *Engine) deployAs(ctx context.Context, d workspace.Deployment, input contaxy.ServiceInput) (service contaxy.Service, err error) {
+func (e *Engine) deployAs(ctx context.Context, d workspace.Deployment, input contaxy.ServiceInput) (contaxy.Service, error) {
+	return e.make(ctx, d, func(caller string) (contaxy.Service, error) { return e.lab.Deploy(ctx, caller, string(d.Owner), input) })
+}
+
+// make has the lab make a service, which must be that of a workspace.
+func (e *Engine) make(ctx context.Context, d workspace.Deployment, call func(caller string) (contaxy.Service, error)) (service contaxy.Service, err error) {
 	err = e.tokens.As(d.Owner, func(caller string) (err error) {
-		service, err = e.lab.Deploy(ctx, caller, string(d.Owner), input)
+		service, err = call(caller)
 		return err
 	})
 	if err != nil {
@@ -397,8 +395,8 @@ const keptLines = 500
 func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	service, err := e.fetch(ctx, d)
 	switch {
-	case workspace.CodeOf(err) == workspace.CodeNotFound && e.parametersOfRewrite(d.ID) != nil:
-		return e.writeAgain(ctx, d, nil)
+	case workspace.CodeOf(err) == workspace.CodeNotFound && e.isRewritten(d.ID):
+		return e.endByRewrite(ctx, d, nil)
 	case workspace.CodeOf(err) == workspace.CodeNotFound, err == nil && service.Status == contaxy.StatusStopped:
 		e.ended(d, service, nil)
 		return nil
@@ -423,72 +421,6 @@ func (e *Engine) stop(ctx context.Context, d workspace.Deployment) error {
 	if h := e.services[d.ID]; h != nil {
 		h.cleared = cleared
 	}
-	return nil
-}
-
-// stopKeeping ends a container without its files, although they are cleared whenever the lab itself stops it: nobody has
-// asked for that end who may want it. The lab keeps the files of what is deleted without them, so it is deleted, and written
-// down again.
-func (e *Engine) stopKeeping(ctx context.Context, d workspace.Deployment, text []byte) error {
-	if err := e.rememberParameters(ctx, d); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	if h := e.services[d.ID]; h != nil {
-		e.keepVolume(d.ID, h) // a new service says nothing of its files
-	}
-	e.mu.Unlock()
-	e.waitUntilWritten(ctx, volumePatience, d.Owner)
-	err := e.tokens.As(d.Owner, func(token string) error {
-		return e.lab.Delete(ctx, token, string(d.Owner), string(d.ID), false)
-	})
-	if err != nil && workspace.CodeOf(err) != workspace.CodeNotFound {
-		return err
-	}
-	return e.writeAgain(ctx, d, text)
-}
-
-// rememberParameters reads what a service that is about to be deleted has to be given when it is written down again: it may
-// have been made by somebody else, with parameters of their own and without the token of its owner.
-func (e *Engine) rememberParameters(ctx context.Context, d workspace.Deployment) error {
-	var parameters map[string]string
-	err := e.tokens.As(d.Owner, func(token string) (err error) {
-		parameters, err = e.lab.Parameters(ctx, token, string(d.Owner), string(d.ID))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.rewrites[d.ID] = parameters
-	return nil
-}
-
-// parametersOfRewrite is what rememberParameters has read of a service that is still to be written down; nil for others.
-func (e *Engine) parametersOfRewrite(id workspace.ID) map[string]string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.rewrites[id]
-}
-
-// writeAgain has the lab keep what was deleted to be ended. For the manager its container has ended until it is removed.
-func (e *Engine) writeAgain(ctx context.Context, d workspace.Deployment, text []byte) error {
-	e.mu.Lock()
-	var before *workspace.Observed
-	if h := e.services[d.ID]; h != nil {
-		before = h.observed
-	}
-	e.mu.Unlock()
-	if err := e.deploy(ctx, d); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	h := e.services[d.ID]
-	h.observed, h.created = before, nil
-	service := h.service
-	e.mu.Unlock()
-	e.ended(d, service, text)
 	return nil
 }
 
@@ -578,6 +510,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dropVolume(d.Owner, d.ID)
+	e.dropRewrite(d.Owner, d.ID)
 	delete(e.services, d.ID)
 	return nil
 }
@@ -731,7 +664,7 @@ func (e *Engine) release(ctx context.Context, d workspace.Deployment) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dropMemory(d.Owner, d.ID)
+	e.dropRewrite(d.Owner, d.ID)
 	delete(e.services, d.ID)
-	delete(e.rewrites, d.ID)
 	return nil
 }

@@ -38,11 +38,17 @@ func readVolume(who workspace.Owner, document contaxy.Document) (id workspace.ID
 	if json.Unmarshal(document.Value, &volume) != nil || !id.Valid() {
 		return "", volume, false
 	}
-	namespace, _, found := strings.Cut(document.Key, "-p-"+string(who)+"-s-")
-	ok = found && workspace.ValidNamespace(namespace) && workspace.CheckDisplayName(volume.DisplayName) == nil &&
+	_, isOwn := namespaceOf(who, id)
+	ok = isOwn && workspace.CheckDisplayName(volume.DisplayName) == nil &&
 		workspace.CheckDisplayName(volume.Service) == nil && volume.Image != "" && len(volume.Image) <= workspace.MaxImageLength &&
 		strings.HasPrefix(volume.MountPath, "/") && volume.SizeMB >= 0 && !volume.KeptSince.IsZero()
 	return id, volume, ok
+}
+
+// namespaceOf is the first part of an id, if that is one of an owner's services.
+func namespaceOf(who workspace.Owner, id workspace.ID) (namespace string, ok bool) {
+	namespace, _, found := strings.Cut(string(id), "-p-"+string(who)+"-s-")
+	return namespace, found && workspace.ValidNamespace(namespace)
 }
 
 // volume is a kept volume as the manager is told of it.
