@@ -54,7 +54,7 @@ type ServiceUpdate struct {
 	Metadata          map[string]*string `json:"metadata"` // nil removes
 	Parameters        map[string]string  `json:"parameters,omitempty"`
 	Compute           Compute            `json:"compute"`
-	Args              []string           `json:"args"`
+	Args              *[]string          `json:"args,omitempty"` // nil leaves them; one that is empty removes them
 	IdleTimeout       *float64           `json:"idle_timeout"`
 	ClearVolumeOnStop bool               `json:"clear_volume_on_stop"`
 }
@@ -75,6 +75,7 @@ type Service struct {
 	Endpoints         []string          `json:"endpoints"`
 	Metadata          map[string]string `json:"metadata"`
 	Compute           Compute           `json:"compute"`
+	Args              []string          `json:"args"`
 	IdleTimeout       *float64          `json:"idle_timeout"` // seconds
 	ClearVolumeOnStop bool              `json:"clear_volume_on_stop"`
 	Status            string            `json:"status"`

@@ -579,7 +579,12 @@ func (e *Engine) haveContainer(ctx context.Context, d workspace.Deployment, serv
 		if image == service.ContainerImage {
 			continue
 		}
-		err := e.patch(ctx, d, contaxy.ServicePatch{ContainerImage: image, Args: helpersArgs, Metadata: map[string]*string{metaImage: &own}})
+		borrowed := contaxy.ServicePatch{ContainerImage: image, Args: helpersArgs, Metadata: map[string]*string{metaImage: &own}}
+		if args := argsByHand(service); args != nil {
+			saved := jsonOf(args)
+			borrowed.Metadata[metaArgs] = &saved
+		}
+		err := e.patch(ctx, d, borrowed)
 		if err == nil {
 			err = e.startOnce(ctx, d)
 		}

@@ -2,6 +2,7 @@ package mllab
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,6 +21,8 @@ const (
 	metaProfile = "ctxy.workspaceExtension.profile"
 	metaRemoval = "ctxy.workspaceExtension.removal" // what is being removed of it, of which there is a container only for that
 	metaImage   = "ctxy.workspaceExtension.image"   // its own image, while that container is of another
+	metaArgs    = "ctxy.workspaceExtension.args"    // as JSON, arguments that somebody has given it by hand
+	metaMount   = "ctxy.workspaceExtension.mount"   // likewise, where its files are
 
 	kindWorkspace = "workspace"
 	namePrefix    = "WS "
@@ -53,6 +56,9 @@ func otherNames(all map[string]contaxy.Service) map[string]string {
 
 // upstreamEndpoint is where upstream's workspaces listen, with the path kept.
 const upstreamEndpoint = "8080b"
+
+// upstreamMount is where upstream's workspaces have their files.
+const upstreamMount = "/workspace"
 
 // upstreamProfile is what upstream's workspaces are taken for, which say nothing of a profile.
 const upstreamProfile = "ml-workspace"
@@ -89,7 +95,8 @@ func metadataOf(d workspace.Deployment, name string) map[string]string {
 	if name != namePrefix+d.DisplayName {
 		metadata[metaName] = d.DisplayName
 	}
-	if endpointOf(d) != upstreamEndpoint || d.Profile != upstreamProfile {
+	// Without a word it is upstream's, who give no arguments and have the files in one place.
+	if endpointOf(d) != upstreamEndpoint || d.Profile != upstreamProfile || len(d.Args) > 0 || d.MountPath != upstreamMount {
 		metadata[metaProfile] = d.Profile
 	}
 	return metadata
@@ -155,6 +162,55 @@ func argsOf(d workspace.Deployment, base string) []string {
 	return args
 }
 
+// runsTheSame reports whether a service is to be of the image that it has, perhaps of another tag: then what somebody has set up
+// by hand for that image stays.
+func runsTheSame(service contaxy.Service, d workspace.Deployment) bool {
+	return repositoryOf(cmp.Or(service.Metadata[metaImage], service.ContainerImage)) == repositoryOf(d.Image)
+}
+
+func repositoryOf(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	if at := strings.LastIndex(name, ":"); at > strings.LastIndex(name, "/") {
+		name = name[:at]
+	}
+	return name
+}
+
+// argsByHand are arguments that somebody has given a service by hand; nil = none. Neither upstream nor we give any to what says
+// nothing of a profile.
+func argsByHand(service contaxy.Service) (args []string) {
+	saved := service.Metadata[metaArgs]
+	switch {
+	case service.Metadata[metaImage] != "": // those that it has now are of that container
+		_ = json.Unmarshal([]byte(saved), &args) // somebody may have changed it: then there are none
+	case len(service.Args) > 0 && (saved != "" || service.Metadata[metaProfile] == ""):
+		args = service.Args
+	}
+	return args
+}
+
+// mountByHand is where somebody has put the files of a service by hand; "" = nowhere else than upstream, or its profile.
+func mountByHand(service contaxy.Service) string {
+	path := valueOf(service.Compute.VolumePath)
+	if service.Metadata[metaMount] == path || (service.Metadata[metaProfile] == "" && path != upstreamMount) {
+		return path
+	}
+	return ""
+}
+
+// endpointsOf are where a service listens: the IDE first, as it should be, and whatever else somebody has opened.
+func endpointsOf(service contaxy.Service, d workspace.Deployment) []string {
+	wanted := endpointOf(d)
+	if len(service.Endpoints) == 0 {
+		return []string{wanted}
+	}
+	endpoints := slices.Clone(service.Endpoints)
+	if first, _, _ := strings.Cut(endpoints[0], "/"); first != wanted {
+		endpoints[0] = wanted
+	}
+	return endpoints
+}
+
 // inputOf is a workspace as the lab is to write it down under a name, but for its parameters.
 func inputOf(d workspace.Deployment, name, base string) contaxy.ServiceInput {
 	return contaxy.ServiceInput{
@@ -167,7 +223,7 @@ func inputOf(d workspace.Deployment, name, base string) contaxy.ServiceInput {
 // differs reports whether the lab keeps something else than it should. What the lab does not keep is not compared.
 func differs(service contaxy.Service, d workspace.Deployment) bool {
 	wanted := computeOf(d)
-	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, []string{endpointOf(d)}) ||
+	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, endpointsOf(service, d)) ||
 		!maps.Equal(ours(service.Metadata), ours(metadataOf(d, service.DisplayName))) ||
 		valueOf(service.Compute.MaxCPUs) != *wanted.MaxCPUs || valueOf(service.Compute.MaxMemory) != *wanted.MaxMemory ||
 		valueOf(service.Compute.MaxVolumeSize) != valueOf(wanted.MaxVolumeSize) || valueOf(service.Compute.MaxContainerSize) != valueOf(wanted.MaxContainerSize) ||
@@ -185,12 +241,30 @@ func ours(metadata map[string]string) map[string]string {
 	return picked
 }
 
-// updateOf changes a service into what it should be. The lab resolves templates only when it makes a service, so where the
+// updateOf changes a service into what it should be, and leaves what nobody here knows of as it is. The lab resolves templates only when it makes a service, so where the
 // address of the IDE changes they are filled in here.
 func updateOf(service contaxy.Service, d workspace.Deployment, base string) contaxy.ServiceUpdate {
 	update := contaxy.ServiceUpdate{
-		ContainerImage: d.Image, Endpoints: []string{endpointOf(d)}, Metadata: map[string]*string{}, Compute: computeOf(d), Args: argsOf(d, base),
+		ContainerImage: d.Image, Endpoints: endpointsOf(service, d), Metadata: map[string]*string{}, Compute: computeOf(d),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop,
+	}
+	args, byHand := argsOf(d, base), map[string]string{metaArgs: "", metaMount: ""}
+	if runsTheSame(service, d) {
+		if own := argsByHand(service); own != nil {
+			args, byHand[metaArgs] = own, jsonOf(own)
+		}
+		if own := mountByHand(service); own != "" {
+			update.Compute.VolumePath, byHand[metaMount] = &own, own
+		}
+	}
+	update.Args = &args
+	for key, value := range byHand {
+		switch {
+		case value != "":
+			update.Metadata[key] = &value
+		case service.Metadata[key] != "":
+			update.Metadata[key] = nil
+		}
 	}
 	wanted := metadataOf(d, service.DisplayName)
 	for key, value := range wanted {
@@ -250,6 +324,14 @@ func stateOf(status string) (state workspace.ContainerState, exitCode int) {
 		return workspace.ContainerExited, workspace.ExitCodeUnknown
 	}
 	return workspace.ContainerRunning, 0
+}
+
+func jsonOf(texts []string) string {
+	encoded, err := json.Marshal(texts)
+	if err != nil {
+		return "" // texts are
+	}
+	return string(encoded)
 }
 
 func valueOf[T any](pointer *T) (value T) {
