@@ -2,6 +2,7 @@ package contaxy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -67,7 +68,25 @@ type ServicePatch struct {
 	ClearVolumeOnStop *bool              `json:"clear_volume_on_stop,omitempty"`
 }
 
-// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read; see Definition.
+// Addresses are those parameters of a service that name an address of the lab or of the service in it.
+type Addresses map[string]string
+
+// UnmarshalJSON reads parameters, and leaves out all others: they hold tokens.
+func (a *Addresses) UnmarshalJSON(text []byte) error {
+	var parameters map[string]any
+	if err := json.Unmarshal(text, &parameters); err != nil {
+		return err
+	}
+	*a = Addresses{}
+	for name, value := range parameters {
+		if address, isText := value.(string); isText && (strings.Contains(address, "/access/") || strings.HasSuffix(name, "_API_ENDPOINT")) {
+			(*a)[name] = address
+		}
+	}
+	return nil
+}
+
+// Service is a service as the lab tells of it. Its parameters, which hold tokens, are not read but for addresses; see Definition.
 type Service struct {
 	ID                string            `json:"id"`
 	DisplayName       string            `json:"display_name"`
@@ -76,6 +95,7 @@ type Service struct {
 	Metadata          map[string]string `json:"metadata"`
 	Compute           Compute           `json:"compute"`
 	Args              []string          `json:"args"`
+	Addresses         Addresses         `json:"parameters"`
 	IdleTimeout       *float64          `json:"idle_timeout"` // seconds
 	ClearVolumeOnStop bool              `json:"clear_volume_on_stop"`
 	Status            string            `json:"status"`

@@ -73,11 +73,16 @@ func (e *Engine) waitForAnswer(ctx context.Context, d workspace.Deployment) erro
 
 // addressOf is where the lab's proxy serves a path: below the path of the lab, which its endpoint may or may not have.
 func (e *Engine) addressOf(path string) string {
-	root := e.lab.Root()
-	if _, host, _ := strings.Cut(root, "://"); strings.Contains(host, "/") {
-		return root + path
+	if e.isBelowPath() {
+		return e.lab.Root() + path
 	}
-	return root + e.base + path
+	return e.lab.Root() + e.base + path
+}
+
+// isBelowPath reports whether the endpoint of the lab is below a path.
+func (e *Engine) isBelowPath() bool {
+	_, host, _ := strings.Cut(e.lab.Root(), "://")
+	return strings.Contains(host, "/")
 }
 
 // answers asks once. The lab's proxy answers 502 while nobody listens there, and 403 or 500 to those who may not come in.

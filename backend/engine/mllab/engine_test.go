@@ -280,6 +280,27 @@ func TestAddress_HasThePathOfTheLabOnce(t *testing.T) {
 	}
 }
 
+func TestFetch_AddressesAreOnlyCorrectedByWhoKnowsBetter(t *testing.T) {
+	engine := engineBefore(t, func(w http.ResponseWriter, _ *http.Request) {
+		answers(t, w, `{"id": "x", "metadata": {"ctxy.workspaceExtension.deploymentType": "workspace"}, "parameters": {"A": "/lab/services/x/access/1"}}`)
+	})
+	_ = engine.Visit(t.Context(), "ada0", "token", true) // nobody watches
+	below, err := contaxy.New(engine.lab.Root() + "/lab/api")
+	require.NoError(t, err)
+	atRoot := engine.lab
+	for _, way := range []struct {
+		lab  *contaxy.Client
+		base string
+		want int
+	}{{atRoot, "", 1}, {atRoot, "/lab", 1}, {below, "/lab", 1}, {below, "", 0}} {
+		engine.lab, engine.base = way.lab, way.base
+		service, err := engine.fetch(t.Context(), workspace.Deployment{ID: "x", Owner: "ada0"})
+		require.NoError(t, err)
+		require.Len(t, service.Addresses, way.want)
+	}
+	engine.lab = atRoot
+}
+
 // A script that stops or deletes something in the lab, and then asks here.
 func TestFresh_TellsOfWhatWasDoneBeforeItWasAsked(t *testing.T) {
 	var status atomic.Value

@@ -107,6 +107,9 @@ func (e *Engine) fetch(ctx context.Context, d workspace.Deployment) (contaxy.Ser
 		service, err = e.lab.Service(ctx, token, string(d.Owner), string(d.ID))
 		return err
 	})
+	if e.base == "" && e.isBelowPath() { // nobody has said where browsers reach it, so what there is of that is not corrected
+		service.Addresses = nil
+	}
 	if err == nil && !isWorkspace(service) {
 		return service, workspace.Errorf(workspace.CodeConflict, "ML Lab has a service %q that is no workspace.", service.DisplayName)
 	}
@@ -151,7 +154,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 		return e.deploy(ctx, d)
 	case err != nil:
 		return err
-	case !differs(service, d):
+	case !differs(service, d, e.base):
 		e.took(d, e.asListed(service), false)
 		return nil
 	}
@@ -170,7 +173,7 @@ func (e *Engine) define(ctx context.Context, d workspace.Deployment, progress fu
 		return err
 	}
 	// What the lab could not start, it has written down and stopped all the same: why is said by the start that follows.
-	if failure != nil && (differs(service, d) || service.Status != contaxy.StatusStopped) {
+	if failure != nil && (differs(service, d, e.base) || service.Status != contaxy.StatusStopped) {
 		return whyNotStarted(d, failure)
 	}
 	e.took(d, service, service.Status != contaxy.StatusStopped)

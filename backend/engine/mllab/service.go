@@ -211,6 +211,49 @@ func endpointsOf(service contaxy.Service, d workspace.Deployment) []string {
 	return endpoints
 }
 
+// serviceURL is the variable by which the lab tells a service its own address, as it was when the service was made.
+const serviceURL = "CONTAXY_SERVICE_URL"
+
+// isMovedFrom says below which path the lab was when a service was made, if it is below another one now.
+func isMovedFrom(service contaxy.Service, d workspace.Deployment, base string) (old string, moved bool) {
+	told := cmp.Or(service.Addresses[serviceURL], service.Addresses["WORKSPACE_BASE_URL"])
+	old, _, found := strings.Cut(told, accessTo(d))
+	return old, found && old != base && (old == "" || strings.HasPrefix(old, "/"))
+}
+
+// accessTo begins all addresses of a service, below the path of the lab.
+func accessTo(d workspace.Deployment) string {
+	return "/projects/" + string(d.Owner) + "/services/" + string(d.ID) + "/access/"
+}
+
+// moved is an address, or arguments with one in them, after the lab has moved.
+func moved(text, old, base string, d workspace.Deployment) string {
+	for _, before := range []string{old, base} { // whoever has changed it by hand has it right already
+		text = strings.ReplaceAll(text, before+accessTo(d), accessTo(d))
+	}
+	return strings.ReplaceAll(text, accessTo(d), base+accessTo(d))
+}
+
+// parametersAfterMove are the parameters that a service needs where the lab has moved since it was made; nil = none. The lab
+// itself goes on giving it those of then.
+func parametersAfterMove(service contaxy.Service, d workspace.Deployment, base string) map[string]string {
+	old, isMoved := isMovedFrom(service, d, base)
+	if !isMoved {
+		return nil
+	}
+	parameters := map[string]string{"CONTAXY_BASE_URL": base}
+	for name, value := range service.Addresses {
+		after := moved(value, old, base, d)
+		if host, isAPI := strings.CutSuffix(value, old+"/api"); isAPI && strings.HasSuffix(name, "_API_ENDPOINT") {
+			after = host + base + "/api"
+		}
+		if after != value {
+			parameters[name] = after
+		}
+	}
+	return parameters
+}
+
 // inputOf is a workspace as the lab is to write it down under a name, but for its parameters.
 func inputOf(d workspace.Deployment, name, base string) contaxy.ServiceInput {
 	return contaxy.ServiceInput{
@@ -221,9 +264,10 @@ func inputOf(d workspace.Deployment, name, base string) contaxy.ServiceInput {
 }
 
 // differs reports whether the lab keeps something else than it should. What the lab does not keep is not compared.
-func differs(service contaxy.Service, d workspace.Deployment) bool {
+func differs(service contaxy.Service, d workspace.Deployment, base string) bool {
 	wanted := computeOf(d)
-	return service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, endpointsOf(service, d)) ||
+	_, isMoved := isMovedFrom(service, d, base)
+	return isMoved || service.ContainerImage != d.Image || !slices.Equal(service.Endpoints, endpointsOf(service, d)) ||
 		!maps.Equal(ours(service.Metadata), ours(metadataOf(d, service.DisplayName))) ||
 		valueOf(service.Compute.MaxCPUs) != *wanted.MaxCPUs || valueOf(service.Compute.MaxMemory) != *wanted.MaxMemory ||
 		valueOf(service.Compute.MaxVolumeSize) != valueOf(wanted.MaxVolumeSize) || valueOf(service.Compute.MaxContainerSize) != valueOf(wanted.MaxContainerSize) ||
@@ -248,9 +292,15 @@ func updateOf(service contaxy.Service, d workspace.Deployment, base string) cont
 		ContainerImage: d.Image, Endpoints: endpointsOf(service, d), Metadata: map[string]*string{}, Compute: computeOf(d),
 		IdleTimeout: idleOf(d), ClearVolumeOnStop: d.ClearOnStop,
 	}
+	old, isMoved := isMovedFrom(service, d, base)
 	args, byHand := argsOf(d, base), map[string]string{metaArgs: "", metaMount: ""}
 	if runsTheSame(service, d) {
-		if own := argsByHand(service); own != nil {
+		if own := slices.Clone(argsByHand(service)); own != nil {
+			for i := range own {
+				if isMoved {
+					own[i] = moved(own[i], old, base, d)
+				}
+			}
 			args, byHand[metaArgs] = own, jsonOf(own)
 		}
 		if own := mountByHand(service); own != "" {
@@ -275,9 +325,13 @@ func updateOf(service contaxy.Service, d workspace.Deployment, base string) cont
 			update.Metadata[key] = nil // merged away
 		}
 	}
+	update.Parameters = parametersAfterMove(service, d, base)
 	if !slices.Equal(service.Endpoints, update.Endpoints) {
 		address := base + d.AccessPath
-		update.Parameters = map[string]string{"WORKSPACE_BASE_URL": address, "CONTAXY_SERVICE_URL": address}
+		if update.Parameters == nil {
+			update.Parameters = map[string]string{}
+		}
+		update.Parameters["WORKSPACE_BASE_URL"], update.Parameters[serviceURL] = address, address
 		for name, value := range d.Env {
 			update.Parameters[name] = strings.ReplaceAll(value, d.AccessPath, address)
 		}

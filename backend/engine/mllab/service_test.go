@@ -78,9 +78,9 @@ func TestUpdate_LeavesWhatSomebodyHasSetUpByHand(t *testing.T) {
 		} {
 			change()
 			service := serviceOf(t, told)
-			require.True(t, differs(service, d))
+			require.True(t, differs(service, d, ""))
 			told = merged(t, told, updateOf(service, d, ""))
-			require.False(t, differs(serviceOf(t, told), d), "it is told once")
+			require.False(t, differs(serviceOf(t, told), d, ""), "it is told once")
 			want := byHand()
 			for _, name := range []string{"endpoints", "command", "args", "requirements", "description", "health_endpoint", "parameters"} {
 				require.Equal(t, want[name], told[name], name)
@@ -115,6 +115,32 @@ func TestUpdate_UpstreamsWorkspacesChangeTheirProfile(t *testing.T) {
 	require.Equal(t, []any{"8888b"}, told["endpoints"])
 	require.Equal(t, "/home/own", told["compute"].(map[string]any)["volume_path"])
 	require.Len(t, told["args"], 2)
+}
+
+// What the lab tells a service of its address is what it was when the service was made.
+func TestUpdate_AWorkspaceFollowsTheLabToAnotherPath(t *testing.T) {
+	access := accessTo(deploymentFor(""))
+	for _, way := range []struct{ old, base string }{{"", "/lab"}, {"/lab", ""}, {"/lab", "/labs"}, {"/lab", "/lab/two"}} {
+		told := byHand()
+		told["args"] = []any{"--base=" + way.old + access + "8080b", "--fast"}
+		told["parameters"] = map[string]any{
+			"OWN": "x", "TOKEN": "secret", "CONTAXY_BASE_URL": way.old, "CONTAXY_SERVICE_URL": way.old + access + "{endpoint}", "WORKSPACE_BASE_URL": way.old + access + "8080b",
+			"NOTEBOOK_ARGS": "--a --ServerApp.base_url=" + way.old + access + "8080b --b", "CORRECTED": way.base + access + "9000",
+			"LAB_API_ENDPOINT": "http://lab:8080" + way.old + "/api", "ELSEWHERE": "http://other/access/x",
+		}
+		d := deploymentFor(upstreamProfile)
+		told = merged(t, told, updateOf(serviceOf(t, told), d, way.old))
+		require.False(t, differs(serviceOf(t, told), d, way.old))
+		require.True(t, differs(serviceOf(t, told), d, way.base), way)
+		told = merged(t, told, updateOf(serviceOf(t, told), d, way.base))
+		require.False(t, differs(serviceOf(t, told), d, way.base), way)
+		require.Equal(t, map[string]any{
+			"OWN": "x", "TOKEN": "secret", "CONTAXY_BASE_URL": way.base, "CONTAXY_SERVICE_URL": way.base + access + "{endpoint}", "WORKSPACE_BASE_URL": way.base + access + "8080b",
+			"NOTEBOOK_ARGS": "--a --ServerApp.base_url=" + way.base + access + "8080b --b", "CORRECTED": way.base + access + "9000",
+			"LAB_API_ENDPOINT": "http://lab:8080" + way.base + "/api", "ELSEWHERE": "http://other/access/x",
+		}, told["parameters"], way)
+		require.Equal(t, []any{"--base=" + way.base + access + "8080b", "--fast"}, told["args"])
+	}
 }
 
 // A container that is there only to be removed takes the arguments of another image.
