@@ -352,7 +352,7 @@ func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner
 			if due == nil {
 				due = time.After(quotaPause)
 			}
-			if change.Owner != owner && change.Owner != "" {
+			if change.Kind == manager.EventHeld || (change.Owner != owner && change.Owner != "") {
 				continue
 			}
 			event, err := p.event(caller, owner, change)

@@ -18,6 +18,7 @@ const (
 	EventVolumes   EventKind = "volumes"           // kept volumes of Owner changed: ask for the list
 	EventHost      EventKind = "host"              // the engine came, went or changed: ask for it
 	EventUse       EventKind = "use"               // Use is what the workspaces of Owner use now
+	EventHeld      EventKind = "held"              // what workspaces of Owner take of the machine changed: ask for quotas
 	EventConfig    EventKind = "config"            // other settings are in force, or could not be: ask for limits and quotas
 )
 

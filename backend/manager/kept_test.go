@@ -464,6 +464,41 @@ func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {
 	l.reach(id, workspace.StatusRunning)
 }
 
+// Who follows asks for the quota when there is news. What a failed start holds is free a moment after it has failed, when a look
+// has found nothing of it.
+func TestKept_WhoFollowsHearsWhenAFailedStartHoldsNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newKeepingLab(t, nil)
+		l.engine.Fault = func(_ context.Context, step workspace.Step) error {
+			if step.Kind == workspace.StepStart {
+				return workspace.Errorf(workspace.CodeInternal, "There is no such image.")
+			}
+			return nil
+		}
+		heard, unsubscribe := l.Subscribe()
+		defer unsubscribe()
+		id := l.create("thesis", workspacetest.FakeGoodImage)
+		var failedAt time.Time
+		for held := int64(1); held > 0; {
+			select {
+			case event := <-heard:
+				if event.Workspace != nil && event.Workspace.Status == workspace.StatusFailed && failedAt.IsZero() {
+					failedAt = time.Now()
+				}
+			case <-time.After(20 * time.Second):
+				require.Fail(t, "nobody says that it holds nothing", "%+v", l.get(id))
+			}
+			report, err := l.Quota(caller, ada)
+			require.NoError(t, err)
+			if held = report.Reserved.MemoryMB; failedAt.IsZero() {
+				held = 1
+			}
+		}
+		require.WithinDuration(t, failedAt, time.Now(), time.Second)
+		l.stop()
+	})
+}
+
 func TestKept_WhatTheEngineRefusesIsSaidAndTakenBack(t *testing.T) {
 	l := newKeepingLab(t, nil)
 	refuses := workspace.Invalid("container_image", "The image is not allowed.")

@@ -157,6 +157,9 @@ func (m *Manager) index(e *entry) {
 	if took != e.took && !m.settling && len(m.queued)+len(m.leased) > 0 {
 		m.stirred.ring()
 	}
+	if took.held != e.took.held { // which need not be seen in what is shown of it
+		m.board.announce(EventHeld, e.record.Owner)
+	}
 	e.took = took
 }
 
