@@ -454,6 +454,41 @@ func TestKept_WhatDoesNotAnswerEndsInItsTimeWhateverIsRestarted(t *testing.T) {
 	}
 }
 
+// ML Lab's proxy believes for minutes that a container is where the one before was.
+func TestKept_NobodyIsGivenUpWhileWhatLeadsToThemMayLeadElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newKeepingLab(t, nil)
+		l.engine.SettlesIn = 11 * time.Minute
+		began := time.Now()
+		l.engine.Fault = func(ctx context.Context, step workspace.Step) error {
+			if step.Kind != workspace.StepAnswers || time.Since(began) > 5*time.Minute {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(5*time.Minute - time.Since(began)):
+				return nil
+			}
+		}
+		create := func(name, image string) workspace.ID {
+			t.Helper()
+			made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr(name), Image: ptr(image), Profile: profile.MLWorkspace.Name, CPUs: ptr(0.5)})
+			require.NoError(t, err)
+			return made.Record.ID
+		}
+		healthy, deaf := create("healthy", workspacetest.FakeGoodImage), create("deaf", workspacetest.FakeDeafImage)
+		time.Sleep(4 * time.Minute)
+		require.Equal(t, workspace.StatusPending, l.get(healthy).Status)
+		l.forget()
+		l.eventuallyIn(2*time.Minute, healthy, "it is reached at last", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusRunning })
+		l.eventuallyIn(6*time.Minute, deaf, "its time ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
+		require.WithinDuration(t, began.Add(11*time.Minute), time.Now(), 2*time.Second)
+		require.Contains(t, l.get(deaf).Reason, "did not answer on port 8080 within 11 min")
+		l.stop()
+	})
+}
+
 func TestKept_AStartThatFailsIsExplainedAndCanBeTriedAgain(t *testing.T) {
 	l := newKeepingLab(t, nil)
 	id := l.create("thesis", workspacetest.FakeMissingImage)

@@ -257,7 +257,7 @@ func (m *Manager) execute(ctx context.Context, e *entry, step workspace.Step, pl
 		if step.Deadline > 0 {
 			left := step.Deadline
 			if step.Kind == workspace.StepAnswers {
-				left = m.beginAsking(e, step)
+				left, step.Deadline = m.beginAsking(e, step)
 			}
 			stepCtx, done = context.WithTimeout(ctx, left)
 		}
@@ -309,9 +309,10 @@ func timeToAnswer(whole, before time.Duration) time.Duration {
 
 // beginAsking returns how long a container still has to answer. One that does not do so soon is written down as such: a restart of
 // this program does not give it its time anew.
-func (m *Manager) beginAsking(e *entry, step workspace.Step) time.Duration {
+// Nor is it given up while what leads to it may lead elsewhere. whole is the time that it has had then.
+func (m *Manager) beginAsking(e *entry, step workspace.Step) (left, whole time.Duration) {
 	if !m.can.Keeps { // whoever thaws a container of Docker's begins anew
-		return step.Deadline
+		return step.Deadline, step.Deadline
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -321,7 +322,11 @@ func (m *Manager) beginAsking(e *entry, step workspace.Step) time.Duration {
 	}
 	asked := e.asked
 	time.AfterFunc(surelyBooted-now.Sub(asked.since), func() { m.noteAsking(e, asked) })
-	return timeToAnswer(step.Deadline, now.Sub(asked.since))
+	whole = step.Deadline
+	if e.observed != nil {
+		whole = max(whole, e.observed.Settles.Sub(asked.since).Round(time.Minute)) // as people are told
+	}
+	return timeToAnswer(whole, now.Sub(asked.since)), whole
 }
 
 // noteAsking writes down that a container has not answered yet.

@@ -225,7 +225,10 @@ type Observed struct {
 	Volume      string
 	Devices     string // ids of the GPUs that it was given, as in Lease
 
-	StartedAt  time.Time
+	StartedAt time.Time
+	// Settles is until when what leads to it may lead to where an earlier one was, so that no silence says anything of it; zero =
+	// it leads to it.
+	Settles    time.Time
 	FinishedAt time.Time
 	ExitCode   int
 	OOMKilled  bool

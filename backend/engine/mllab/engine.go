@@ -40,6 +40,7 @@ type Engine struct {
 	owners   map[workspace.Owner]*owner
 	services map[workspace.ID]*held
 	names    map[workspace.ID]string    // from which the lab makes an id, as far as they were ever seen
+	sighted  map[workspace.ID]sighting  // likewise, with which container
 	busy     map[workspace.ID]int       // steps under way, whose end says more than a look meanwhile
 	changed  map[workspace.ID]time.Time // when a step of ours last ended, for as long as a look can be older
 	flights  map[workspace.ID]*flight
@@ -128,7 +129,7 @@ func New(options Options) *Engine {
 	}
 	return &Engine{
 		lab: options.Lab, base: options.BaseURL, log: options.Log, lookEvery: options.LookEvery,
-		tokens: contaxy.NewOwners(options.Lab), owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{},
+		tokens: contaxy.NewOwners(options.Lab), owners: map[workspace.Owner]*owner{}, services: map[workspace.ID]*held{}, names: map[workspace.ID]string{}, sighted: map[workspace.ID]sighting{},
 		busy: map[workspace.ID]int{}, changed: map[workspace.ID]time.Time{},
 		flights: map[workspace.ID]*flight{}, rewrites: map[workspace.ID]contaxy.Definition{},
 		rung: make(chan struct{}, 1), telling: &telling{done: make(chan struct{})},
@@ -489,7 +490,7 @@ func (e *Engine) note(id workspace.ID, h *held, service contaxy.Service, isNew b
 	if service.Status == contaxy.StatusStopped && was != nil && was.State == workspace.ContainerCreated {
 		return
 	}
-	h.observed = h.observe(id)
+	h.observed = e.observe(id, h)
 	if isNew || !sameService(before, service) || !sameObserved(was, h.observed) {
 		kept := e.keptOf(h)
 		e.tell(workspace.Change{Kind: workspace.ChangeKept, ID: id, Kept: &kept, At: at})
@@ -522,7 +523,7 @@ func (e *Engine) keptOf(h *held) workspace.Kept {
 }
 
 // observe says what is of a service as the manager sees it; nil while it has no container. The caller holds the lock.
-func (h *held) observe(id workspace.ID) *workspace.Observed {
+func (e *Engine) observe(id workspace.ID, h *held) *workspace.Observed {
 	service := h.service
 	if service.Status == contaxy.StatusStopped {
 		return nil
@@ -540,6 +541,7 @@ func (h *held) observe(id workspace.ID) *workspace.Observed {
 		if observed.StartedAt.IsZero() {
 			observed.StartedAt = service.UpdatedAt.Time
 		}
+		observed.Settles = e.settles(id, observed.StartedAt)
 	}
 	if h.mark.handle == observed.Handle {
 		observed.UID, observed.Attempt, observed.Fingerprint = h.mark.uid, h.mark.attempt, h.mark.fingerprint

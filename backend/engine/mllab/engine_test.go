@@ -116,7 +116,7 @@ func TestAnswers_AWorkspaceIsAskedByATokenThatIsGoodForNothingElse(t *testing.T)
 	_ = engine.Visit(t.Context(), "ada0", "of-an-administrator", true) // nobody watches
 	_, err := engine.tokens.ProgramToken(t.Context(), "ada0")
 	require.NoError(t, err)
-	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{ID: "thesis", Owner: "ada0", Port: 8080, AccessPath: "/projects/ada0/services/thesis/access/8080b"}))
+	require.NoError(t, engine.waitForAnswer(t.Context(), workspace.Deployment{ID: "thesis", Owner: "ada0", Port: 8080, AccessPath: "/projects/ada0/services/thesis/access/8080b"}, func(workspace.Progress) {}))
 	require.Equal(t, "ct_session_token=for-this-workspace", <-came)
 }
 

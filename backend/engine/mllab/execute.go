@@ -36,7 +36,7 @@ func (e *Engine) carryOut(ctx context.Context, step workspace.Step, progress fun
 	}
 	d := step.Deployment
 	if step.Kind == workspace.StepAnswers {
-		return nil, e.waitForAnswer(ctx, d)
+		return nil, e.waitForAnswer(ctx, d, progress)
 	}
 	done := e.begin(d.ID)
 	defer done()
@@ -134,7 +134,7 @@ func (e *Engine) took(d workspace.Deployment, service contaxy.Service, made bool
 		}
 		h.log, h.cleared = nil, false
 	}
-	h.observed = h.observe(d.ID)
+	h.observed = e.observe(d.ID, h)
 }
 
 // define has the lab keep the workspace as it should be.

@@ -131,6 +131,7 @@ func (e *Engine) dropVolume(who workspace.Owner, id workspace.ID) {
 // inUse notes what a service says of its files. The caller holds the lock.
 func (e *Engine) inUse(id workspace.ID, h *held, isNew bool) {
 	e.names[id] = h.service.DisplayName
+	e.sight(id, h.service)
 	// It says only when it was last asked for; a start that has failed then has made no volume, and a stop may have cleared it.
 	ran := !h.service.LastAccess.IsZero() && (h.service.Status != contaxy.StatusStopped || !h.service.ClearVolumeOnStop)
 	if h.service.InternalID != "" || (isNew && ran) {

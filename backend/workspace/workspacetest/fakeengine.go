@@ -20,6 +20,8 @@ type FakeEngine struct {
 	Fault func(ctx context.Context, step workspace.Step) error
 	// Endpoint is where all its containers answer; "" = an address where nobody does.
 	Endpoint string
+	// SettlesIn is how long after its start what leads to a container may lead elsewhere.
+	SettlesIn time.Duration
 	// EnforcesVolumes makes it hold volumes to the size that they are made with.
 	EnforcesVolumes bool
 
@@ -436,6 +438,9 @@ func (f *FakeEngine) start(d workspace.Deployment) (*workspace.Observed, error) 
 	}
 	if c.observed.State != workspace.ContainerRunning {
 		c.observed.State, c.observed.StartedAt = workspace.ContainerRunning, time.Now()
+		if f.SettlesIn > 0 {
+			c.observed.Settles = c.observed.StartedAt.Add(f.SettlesIn)
+		}
 		c.observed.FinishedAt, c.observed.ExitCode, c.observed.OOMKilled, c.observed.KilledBy = time.Time{}, 0, false, ""
 		c.observed.Endpoint = cmp.Or(f.Endpoint, fakeEndpoint)
 		f.tellObserved(c)
