@@ -226,6 +226,83 @@ func TestStop_WaitsForAStartThatIsUnderWay(t *testing.T) {
 	require.Error(t, exec.Command("docker", "inspect", string(d.ID)).Run(), "no container comes of what was deleted")
 }
 
+func dockers(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("docker", args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return strings.TrimSpace(string(out))
+}
+
+// nginx believes for ten minutes where a container is: whoever has the address by then answers in its place.
+func TestAnswers_NobodyElseAnswersForAWorkspaceThatWasStartedAgain(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	engine := newEngineAt(t, lab)
+	d := deploymentOf(lab, "moves")
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		do(t, engine, kind, d)
+	}
+	first := do(t, engine, workspace.StepStart, d)
+	require.Zero(t, first.Settles, "nobody has looked for it before")
+	do(t, engine, workspace.StepAnswers, d)
+	before := strings.Fields(dockers(t, "inspect", "--format", "{{range $name, $is := .NetworkSettings.Networks}}{{$name}} {{$is.IPAddress}}{{end}}", string(d.ID)))
+	for _, kind := range []workspace.StepKind{workspace.StepStop, workspace.StepRemove} {
+		do(t, engine, kind, d)
+	}
+	other := "lab-test-mllab-other"
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", other).Run() })
+	dockers(t, "run", "--detach", "--name", other, "--network", before[0], "--ip", before[1],
+		"--env", "WORKSPACE_BASE_URL=/projects/"+lab.Ada.ID+"/services/other/access/8080b", goodImage)
+	d.Attempt++
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate} {
+		do(t, engine, kind, d)
+	}
+	second := do(t, engine, workspace.StepStart, d)
+	require.WithinDuration(t, time.Now().Add(believedFor), second.Settles, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	var said string
+	_, err := engine.Execute(ctx, workspace.Step{Kind: workspace.StepAnswers, Deployment: d}, func(p workspace.Progress) { said = p.Detail })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Contains(t, said, "ML Lab may look for it where it was before", "it runs all the while")
+	require.Contains(t, dockers(t, "exec", string(d.ID), "python3", "-c",
+		"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080"+d.AccessPath+"/api').status)"), "200")
+}
+
+// The lab resolves the address of a service once, when it is made.
+func TestStart_AWorkspaceThatPeopleHaveMadeByHandFollowsTheLab(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	engine := newEngineAt(t, lab)
+	d := deploymentOf(lab, "by hand")
+	services := "/api/projects/" + lab.Ada.ID + "/services"
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPost, services, map[string]any{
+		"container_image": goodImage, "display_name": "WS by hand", "description": "By hand.", "endpoints": []string{"8080b", "9000"}, "is_stopped": true,
+		"metadata": map[string]string{metaKind: kindWorkspace, "theirs": "yes"}, "args": []string{"--version"}, "health_endpoint": "9000/healthy",
+		"parameters": map[string]string{"WORKSPACE_BASE_URL": "/old" + d.AccessPath, "OWN": "x"}, "compute": map[string]any{"volume_path": "/data", "max_replicas": 1, "min_lifetime": 5},
+	}), 200, nil)
+	at := services + "/" + string(d.ID)
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodPatch, at, map[string]any{
+		"parameters": map[string]string{serviceURL: "/old" + accessTo(d) + "{endpoint}"},
+	}), 200, nil)
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		do(t, engine, kind, d)
+	}
+	var is struct {
+		Description string            `json:"description"`
+		Endpoints   []string          `json:"endpoints"`
+		Args        []string          `json:"args"`
+		Health      string            `json:"health_endpoint"`
+		Metadata    map[string]string `json:"metadata"`
+		Compute     map[string]any    `json:"compute"`
+	}
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, at, nil), 200, &is)
+	require.Equal(t, []any{"By hand.", []string{"8080b", "9000"}, []string{"--version"}, "9000/healthy", "yes", "/data", 5.0, 1000.0},
+		[]any{is.Description, is.Endpoints, is.Args, is.Health, is.Metadata["theirs"], is.Compute["volume_path"], is.Compute["min_lifetime"], is.Compute["max_memory"]})
+	environment := dockers(t, "inspect", "--format", "{{json .Config.Env}}", string(d.ID))
+	require.Contains(t, environment, `"WORKSPACE_BASE_URL=`+d.AccessPath+`"`)
+	require.Contains(t, environment, `"CONTAXY_SERVICE_URL=`+accessTo(d)+`{endpoint}"`)
+	require.Contains(t, environment, `"OWN=x"`)
+}
+
 func TestLook_ManyCostTheLabNoMoreThanOne(t *testing.T) {
 	lab := contaxytest.Start(t, contaxytest.Options{})
 	asked := func(people int) int {
