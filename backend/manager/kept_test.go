@@ -51,7 +51,7 @@ func (l *lab) eventually(id workspace.ID, what string, holds func(*workspace.Wor
 
 func (l *lab) eventuallyIn(patience time.Duration, id workspace.ID, what string, holds func(*workspace.Workspace) bool) *workspace.Workspace {
 	l.t.Helper()
-	require.Eventually(l.t, func() bool { return holds(l.get(id)) }, patience, time.Millisecond, "%s: %+v", what, l.get(id))
+	require.Eventually(l.t, func() bool { return holds(l.get(id)) }, patience, max(time.Millisecond, patience/10_000), "%s: %+v", what, l.get(id))
 	return l.get(id)
 }
 
@@ -441,7 +441,7 @@ func TestKept_WhatDoesNotAnswerEndsInItsTimeWhateverIsRestarted(t *testing.T) {
 					require.Equal(t, workspace.StatusPending, l.get(id).Status)
 					l.forget()
 				}
-				l.eventuallyIn(profile.MLWorkspace.AnswerDeadline, id, "it ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
+				l.eventuallyIn(profile.MLWorkspace.AnswerDeadline+time.Minute, id, "it ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
 				require.WithinDuration(t, began.Add(profile.MLWorkspace.AnswerDeadline), time.Now(), 2*time.Second)
 				require.Contains(t, l.get(id).Reason, "did not answer on port 8080 within 3 min")
 				require.Equal(t, workspace.StatusRunning, l.get(answers).Status)
@@ -482,7 +482,7 @@ func TestKept_NobodyIsGivenUpWhileWhatLeadsToThemMayLeadElsewhere(t *testing.T) 
 		require.Equal(t, workspace.StatusPending, l.get(healthy).Status)
 		l.forget()
 		l.eventuallyIn(2*time.Minute, healthy, "it is reached at last", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusRunning })
-		l.eventuallyIn(6*time.Minute, deaf, "its time ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
+		l.eventuallyIn(7*time.Minute, deaf, "its time ends", func(w *workspace.Workspace) bool { return w.Status == workspace.StatusFailed })
 		require.WithinDuration(t, began.Add(11*time.Minute), time.Now(), 2*time.Second)
 		require.Contains(t, l.get(deaf).Reason, "did not answer on port 8080 within 11 min")
 		l.stop()
