@@ -9,7 +9,8 @@
 //
 // What the lab does not keep of its services, which files are left of deleted ones and what the manager has to remember, is
 // written into the JSON store of their owner's project, where others can change it, too; nobody waits for that, and nothing of
-// it is believed.
+// it is believed. But a service is deleted to be written down again only after what it was is there, so that whoever comes after
+// an end in between can do so; a token of its owner is put only into what bears a seal that nobody else can make.
 //
 // Nothing happens in the lab but on behalf of somebody: a person's token comes by Visit, and the one by which programs in
 // their workspaces call the lab is asked for with it. Tokens stay in memory, and leave it only as LAB_API_TOKEN of the

@@ -12,8 +12,8 @@ import (
 
 // What the lab does not keep of services by itself is kept in the JSON store of the owner's project, in collections of ours.
 // Its owner can read and change it there as they can in all that is theirs, so nothing secret is written and nothing that is
-// read is believed. Nobody waits for it longer than a moment: what could not be written is written later, as long as this
-// program lives and somebody is here, or was, whose token the lab takes.
+// read is believed. Nobody waits for it longer than a moment, but for what would be lost without it (see rewrites): what could not
+// be written is written later, as long as this program lives and somebody is here, or was, whose token the lab takes.
 
 const (
 	// readTimeout bounds how long a look at services waits for documents, and writeTimeout how long a write can take.
