@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +193,60 @@ func TestStop_ClearsFilesOnlyWhereTheirOwnerHasSaidSo(t *testing.T) {
 	do(t, engine, workspace.StepRemoveStorage, d)
 	require.Error(t, exec.Command("docker", "volume", "inspect", d.Volume).Run())
 	do(t, engine, workspace.StepRelease, d)
+}
+
+func TestStopKeeping_ThroughARealLabSurvivesAKillInBetween(t *testing.T) {
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	target, err := url.Parse(lab.URL)
+	require.NoError(t, err)
+	passes := httputil.NewSingleHostReverseProxy(target)
+	var dead atomic.Bool
+	dies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if dead.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		dead.Store(r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/services/"))
+		passes.ServeHTTP(w, r)
+	}))
+	defer dies.Close()
+	client, err := contaxy.New(dies.URL + "/api")
+	require.NoError(t, err)
+	engine := New(Options{Lab: client})
+	t.Cleanup(func() { require.NoError(t, engine.Close()) })
+	visits(t, engine, lab.Ada)
+	d := deploymentOf(lab, "killed")
+	d.ClearOnStop = true
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		do(t, engine, kind, d)
+	}
+	at := "/api/projects/" + lab.Ada.ID + "/services/" + string(d.ID)
+	is := func() map[string]any {
+		var told map[string]any
+		contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, at, nil), 200, &told)
+		return told
+	}
+	before := is()
+	dockers(t, "exec", string(d.ID), "sh", "-c", "echo precious > /workspace/kept")
+	_, err = engine.Execute(t.Context(), workspace.Step{Kind: workspace.StepStop, Deployment: d}, func(workspace.Progress) {})
+	require.Error(t, err)
+	contaxytest.Read(t, lab.Do(t, lab.Ada.Token, http.MethodGet, at, nil), 404, nil)
+
+	next := newEngineAt(t, lab)
+	snapshot, err := next.Snapshot(t.Context())
+	require.NoError(t, err)
+	require.Len(t, snapshot.Kept, 1)
+	require.True(t, snapshot.Kept[0].HasFiles)
+	after := is()
+	for _, name := range []string{"display_name", "container_image", "compute", "endpoints", "metadata", "clear_volume_on_stop", "idle_timeout"} {
+		require.Equal(t, before[name], after[name], name)
+	}
+	for _, name := range []string{"LAB_API_TOKEN", "WORKSPACE_BASE_URL", "LAB_API_ENDPOINT"} {
+		require.Equal(t, before["parameters"].(map[string]any)[name], after["parameters"].(map[string]any)[name], name)
+	}
+	for _, kind := range []workspace.StepKind{workspace.StepStorage, workspace.StepCreate, workspace.StepStart} {
+		do(t, next, kind, d)
+	}
+	require.Equal(t, "precious", dockers(t, "exec", string(d.ID), "cat", "/workspace/kept"))
 }
 
 // A start that nobody waits for any more goes on in the lab, as one does whose image is pulled.
