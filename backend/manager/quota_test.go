@@ -191,7 +191,7 @@ func TestManager_GPUsAreLeasedAndGivenBackOnce(t *testing.T) {
 	t.Log("more of them come with the next start")
 	_, err = l.Update(t.Context(), caller, ada, third, manager.UpdateRequest{GPUs: ptr[int64](1)})
 	require.NoError(t, err)
-	require.Equal(t, []string{"gpus"}, l.get(third).PendingRestart)
+	require.Equal(t, []string{"gpus"}, l.reach(third, workspace.StatusRunning).PendingRestart, "as soon as it is known again that it runs")
 	require.NoError(t, l.Restart(t.Context(), caller, ada, third))
 	require.Eventually(t, func() bool { return l.get(third).Record.Lease.Devices == "GPU-a" }, deadline, time.Millisecond)
 	l.reach(third, workspace.StatusRunning)
