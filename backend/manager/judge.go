@@ -25,7 +25,7 @@ func Judge(record workspace.Record, observed *workspace.Observed, engineStartedA
 		}
 		return &workspace.Outcome{
 			Status: workspace.StatusFailed, Code: workspace.ReasonRemoved, At: now,
-			Reason: "Its container was removed or renamed from outside the workspace manager. Its files are safe.",
+			Reason: workspace.TakenAway + workspace.FilesAreSafe,
 		}
 	}
 	if observed.Attempt != record.Attempt || observed.UID != record.UID || observed.State != workspace.ContainerExited ||
@@ -58,7 +58,7 @@ func verdict(observed *workspace.Observed, now time.Time) *workspace.Outcome {
 	switch {
 	case observed.OOMKilled && observed.ExitCode != 0:
 		outcome.Code = workspace.ReasonOutOfMemory
-		outcome.Reason = fmt.Sprintf("Out of memory at %s. Its files are safe.", quota.FormatMB(observed.Compute.MemoryMB))
+		outcome.Reason = fmt.Sprintf("Out of memory at %s."+workspace.FilesAreSafe, quota.FormatMB(observed.Compute.MemoryMB))
 	case observed.KilledBy != "":
 		outcome.Code = workspace.ReasonDockerRequest
 		outcome.Reason = fmt.Sprintf("Stopped from outside the workspace manager by a Docker request (%s).", observed.KilledBy)
@@ -148,6 +148,9 @@ func decideFailure(step workspace.Step, err error, record workspace.Record, obse
 	}
 	if code == workspace.CodeImageMissing {
 		return fail(workspace.ReasonImageMissing, sentence)
+	}
+	if step.Kind == workspace.StepStorage && code == workspace.CodeNotFound {
+		return fail(workspace.ReasonFilesGone, workspace.FilesGone(record.Volume))
 	}
 	if (code == workspace.CodeInternal || code == workspace.CodeTimeout) && failures < len(retryDelays) {
 		return failureDecision{retryAfter: retryDelays[failures]}

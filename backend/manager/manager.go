@@ -64,6 +64,7 @@ type Manager struct {
 	changes  uint64 // grows with every observation that is applied
 	// volumeChanges grows with every volume that the manager itself made or removed: a list from before is too old.
 	volumeChanges uint64
+	volumesKnown  bool // the engine has listed them once since the start
 	synced        bool // everything has been looked at once since the start
 
 	running context.Context // of Run; workers live in it

@@ -198,6 +198,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view.Status, view.Phase, view.Reason, view.ReasonCode = workspace.Describe(workspace.Situation{
 		Record: e.record, Observed: e.observed, Ready: e.isReady(), Phase: e.phase,
 		Waits:      e.waits.Reason,
+		FilesGone:  m.filesGone(e),
 		EngineDown: !m.engine.up, EngineReason: m.engine.reason,
 	})
 	view.Position = e.waits.Position
@@ -255,7 +256,9 @@ func (m *Manager) statusSince(e *entry, status workspace.Status) time.Time {
 	case workspace.StatusRunning:
 		return e.observed.StartedAt
 	case workspace.StatusFailed, workspace.StatusSucceeded:
-		return e.record.Outcome.At
+		if e.record.Outcome != nil { // else it was stopped
+			return e.record.Outcome.At
+		}
 	case workspace.StatusUnknown:
 		return m.engine.since
 	}

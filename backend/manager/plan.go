@@ -290,6 +290,7 @@ func Deploy(record workspace.Record, around Around) workspace.Deployment {
 		Storage:       record.Spec.Storage,
 		Volume:        record.Volume,
 		VolumeAdopted: record.VolumeAdopted,
+		HasFiles:      record.HasFiles() && !around.Can.Keeps,
 		MountPath:     prof.MountPath,
 		Env:           prof.Environment(record.Owner, record.ID),
 		SecretEnv:     prof.SecretEnv,

@@ -391,7 +391,7 @@ func (m *Manager) succeed(e *entry, step workspace.Step, observed *workspace.Obs
 		m.volumeMade(e, step)
 		e.record.AskedSince = time.Time{}
 		if e.record.Launched != step.Deployment.Attempt || !e.record.GraceUntil.IsZero() {
-			e.record.Launched = step.Deployment.Attempt
+			e.record.Launched, e.record.Cleared = step.Deployment.Attempt, false
 			if !e.record.GraceUntil.IsZero() { // the time to clean up begins when it runs, however long it waited
 				e.record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)
 			}
@@ -428,6 +428,10 @@ func (m *Manager) failStep(e *entry, step workspace.Step, err error) time.Durati
 		m.noticeNow(e, decision.notice)
 	case decision.outcome != nil:
 		e.failures = 0
+		if decision.outcome.Code == workspace.ReasonFilesGone { // the engine knows it before our list of volumes does
+			delete(m.volumes, e.record.Volume)
+			m.volumeChanges++
+		}
 		m.conclude(e, decision.outcome)
 	case decision.keepLimits:
 		m.keepLimits(e)

@@ -418,6 +418,11 @@ func (m *Manager) startAnew(e *entry, record *workspace.Record) error {
 	}
 	record.Attempt++
 	record.Outcome, record.Notice, record.NoticeCode = nil, told, ""
+	if m.filesGone(e) { // who starts it has read that
+		record.Cleared, record.VolumeAdopted = true, false
+		record.Notice = strings.TrimSpace("It has begun anew, without its files: the volume " + record.Volume + " had been removed outside. " + told)
+		record.NoticeCode = workspace.ReasonFilesGone
+	}
 	record.GraceUntil, record.KeepUntil = time.Time{}, time.Time{}
 	if wasFull || e.full() {
 		record.GraceUntil = m.Now().Add(m.settings.Load().FullGrace)

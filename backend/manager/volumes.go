@@ -28,7 +28,7 @@ func (m *Manager) volumeRemoved(e *entry) {
 		m.volumeChanges++
 		m.forgetKept(e.record.Volume)
 	}
-	e.record.DeleteVolume, e.record.VolumeAdopted = false, false
+	e.record.DeleteVolume, e.record.VolumeAdopted, e.record.Cleared = false, false, true
 	m.save(e)
 }
 
@@ -38,6 +38,16 @@ func (m *Manager) holdsFilesOf(e *entry) bool {
 	volume, there := m.volumes[e.record.Volume]
 	// An engine that keeps what should be has one volume a workspace.
 	return there && (m.can.Keeps || e.record.VolumeAdopted || volume.UID == e.record.UID)
+}
+
+// filesGone reports whether a workspace has had files and its volume is not there: somebody has removed it at the engine, which
+// refuses that while there is a container. The caller holds the lock.
+func (m *Manager) filesGone(e *entry) bool {
+	if m.can.Keeps || !m.volumesKnown || e.observed != nil || !e.record.HasFiles() {
+		return false
+	}
+	_, there := m.volumes[e.record.Volume]
+	return !there
 }
 
 func (m *Manager) forgetKept(name string) {
@@ -87,7 +97,14 @@ func (m *Manager) setVolumes(volumes []workspace.Volume) {
 			owners[volume.Owner] = true
 		}
 	}
-	m.volumes = now
+	known, before := m.volumesKnown, m.volumes
+	m.volumes, m.volumesKnown = now, true
+	for _, e := range m.entries {
+		_, was := before[e.record.Volume]
+		if _, is := now[e.record.Volume]; is != was || !is && !known {
+			m.publish(e) // whether its files are there is part of what is shown
+		}
+	}
 	for owner := range owners {
 		m.board.announce(EventVolumes, owner)
 	}

@@ -315,6 +315,7 @@ type Deployment struct {
 	Kept          bool          // an engine that keeps what should be has kept it already, and made nothing anew
 	Volume        string
 	VolumeAdopted bool   // an existing volume is wanted and must exist
+	HasFiles      bool   // there are files in the volume, so it must exist; of an engine that keeps what should be, not said
 	MountPath     string // where the volume goes
 
 	Env          map[string]string // without the secret

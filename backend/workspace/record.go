@@ -20,6 +20,10 @@ type Record struct {
 	Volume        string `json:"volume"`         // name of the volume with the owner's files
 	VolumeAdopted bool   `json:"volume_adopted"` // it belonged to a deleted workspace and was asked for
 
+	// Cleared says that there are no files: they were deleted because the owner said so, or they are gone and a start was asked
+	// for all the same. It is false again once it has run.
+	Cleared bool `json:"cleared,omitempty"`
+
 	// Attempt counts explicit starts. A container carries the attempt it was made for, so an older one is replaced.
 	Attempt int64 `json:"attempt"`
 	// Launched is the last attempt whose container was seen running; without that container it was taken away.
@@ -104,8 +108,12 @@ const (
 	ReasonIdle          = "idle"         // nobody used it for its idle timeout
 	ReasonStorageFull   = "storage_full" // it wrote more than its volume or its container may hold
 	ReasonAdmin         = "admin"        // an administrator stopped it
+	ReasonFilesGone     = "files_gone"   // somebody removed the volume with its files through the engine
 	ReasonTriedAgain    = "tried_again"  // what could not be done yet is tried again by and by
 )
+
+// HasFiles reports whether a workspace has files as far as its record says, so that there must be a volume.
+func (r Record) HasFiles() bool { return !r.Cleared && (r.Launched > 0 || r.VolumeAdopted) }
 
 // Volume is a place for a workspace's files that outlives its container.
 type Volume struct {

@@ -1,6 +1,9 @@
 package workspace
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Status is ML Lab's word for how a workspace is. It is computed from what should be and what is, never stored.
 type Status string
@@ -57,11 +60,12 @@ type StepProgress struct {
 
 // Situation is everything that status is computed from.
 type Situation struct {
-	Record   Record
-	Observed *Observed // nil: no container
-	Ready    bool      // the IDE of this very container has answered
-	Phase    string    // kind of the step being executed, or PhaseQueued; "" when nothing is
-	Waits    string    // while its start waits within the quotas: why; "" = not known yet
+	Record    Record
+	Observed  *Observed // nil: no container
+	Ready     bool      // the IDE of this very container has answered
+	Phase     string    // kind of the step being executed, or PhaseQueued; "" when nothing is
+	FilesGone bool      // it had files, and its volume is not there
+	Waits     string    // while its start waits within the quotas: why; "" = not known yet
 	// EngineDown is set while the engine does not answer; EngineReason then says why.
 	EngineDown   bool
 	EngineReason string
@@ -126,10 +130,20 @@ func Describe(s Situation) (status Status, phase, reason, code string) {
 		if record.DeleteVolume {
 			return StatusTerminating, s.Phase, "Clearing its files, as was asked for every stop.", ""
 		}
+		if s.FilesGone { // no visit shall start it as if nothing were
+			return StatusFailed, "", strings.TrimSpace(record.Notice + " " + FilesGone(record.Volume)), ReasonFilesGone
+		}
 		return StatusStopped, "", record.Notice, record.NoticeCode
 	}
 	if outcome := record.Outcome; outcome != nil {
-		return outcome.Status, "", outcome.Reason, outcome.Code
+		reason, code = outcome.Reason, outcome.Code
+		if code == ReasonDockerRequest && observed == nil { // who removes one that runs stops it first
+			reason, code = TakenAway+FilesAreSafe, ReasonRemoved
+		}
+		if s.FilesGone && code != ReasonFilesGone {
+			return StatusFailed, "", strings.TrimSuffix(reason, FilesAreSafe) + " " + FilesGone(record.Volume), ReasonFilesGone
+		}
+		return outcome.Status, "", reason, code
 	}
 	if observed != nil && observed.State == ContainerRunning && s.Ready &&
 		observed.Attempt == record.Attempt && (s.Phase == "" || s.Phase == string(StepResize) || s.Phase == string(StepImage)) {
@@ -142,6 +156,17 @@ func Describe(s Situation) (status Status, phase, reason, code string) {
 		return StatusPending, PhaseQueued, s.Waits, ReasonOverQuota
 	}
 	return StatusPending, s.Phase, pendingReason(s.Phase), ""
+}
+
+// TakenAway says that a container was there and is not found any more.
+const TakenAway = "Its container was removed or renamed from outside the workspace manager."
+
+// FilesAreSafe ends the reason of an end that nobody shall fear for their files after.
+const FilesAreSafe = " Its files are safe."
+
+// FilesGone says that a volume with files of a workspace is not there any more, and what a start would do.
+func FilesGone(volume string) string {
+	return "Its files are gone: the volume " + volume + " was removed outside. A start begins with an empty one."
 }
 
 func pendingReason(phase string) string {

@@ -13,6 +13,8 @@ func TestDescribe(t *testing.T) {
 	failed := record
 	failed.Outcome = &Outcome{Status: StatusFailed, Reason: "Out of memory at 4 GB.", Code: ReasonOutOfMemory}
 	stopped := Record{Desired: DesiredStopped}
+	ended := record
+	ended.Outcome = &Outcome{Status: StatusFailed, Reason: "Stopped by a Docker request.", Code: ReasonDockerRequest}
 	for name, c := range map[string]struct {
 		situation Situation
 		status    Status
@@ -25,6 +27,11 @@ func TestDescribe(t *testing.T) {
 		"is resized":           {Situation{Record: record, Observed: running, Ready: true, Phase: "resize"}, StatusRunning, ""},
 		"is replaced":          {Situation{Record: record, Observed: running, Ready: true, Phase: "stop"}, StatusPending, "Replacing its container."},
 		"failed":               {Situation{Record: failed}, StatusFailed, "Out of memory at 4 GB."},
+		"failed, files gone":   {Situation{Record: failed, FilesGone: true}, StatusFailed, "Out of memory at 4 GB. " + FilesGone("")},
+		"ended by hand":        {Situation{Record: ended, Observed: &Observed{State: ContainerExited}}, StatusFailed, "Stopped by a Docker request."},
+		"removed by hand":      {Situation{Record: ended}, StatusFailed, TakenAway + FilesAreSafe},
+		"removed with files":   {Situation{Record: ended, FilesGone: true}, StatusFailed, TakenAway + " " + FilesGone("")},
+		"stopped, files gone":  {Situation{Record: stopped, FilesGone: true}, StatusFailed, FilesGone("")},
 		"stops":                {Situation{Record: stopped, Observed: running}, StatusTerminating, "Stopping."},
 		"stopped":              {Situation{Record: stopped}, StatusStopped, ""},
 		"deleted":              {Situation{Record: Record{Desired: DesiredDeleted}}, StatusTerminating, "Being deleted."},

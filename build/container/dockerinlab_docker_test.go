@@ -106,6 +106,16 @@ func (d *dockerInLab) becomes(user contaxytest.User, id, status string) (shown w
 	return shown
 }
 
+// says waits until a workspace shows a status with a reason.
+func (d *dockerInLab) says(user contaxytest.User, id, status, reason string) {
+	d.t.Helper()
+	var shown workspaceShown
+	require.Eventually(d.t, func() bool {
+		shown = d.becomes(user, id, status)
+		return shown.Reason == reason
+	}, time.Minute, 200*time.Millisecond, "%+v", &shown)
+}
+
 // listed is what the lab itself says of a user's services, by their ids.
 func (d *dockerInLab) listed(user contaxytest.User) map[string]string {
 	d.t.Helper()
@@ -445,6 +455,32 @@ func TestDockerInLab_WhatTheLabRestartsIsBoundAgain(t *testing.T) {
 		return err == nil && last == "[ALL] [no-new-privileges] true"
 	}, 40*time.Second, 200*time.Millisecond, "%s", &last)
 	d.becomes(ada, made.ID, "running")
+}
+
+// What the lab deletes, which may take the files, stays with a word about both.
+func TestDockerInLab_WhatTheLabDeletesSaysWhatBecameOfItsFiles(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	kept, lost := d.create(ada, map[string]any{"display_name": "kept"}), d.create(ada, map[string]any{"display_name": "lost"})
+	for _, made := range []workspaceShown{kept, lost} {
+		d.becomes(ada, made.ID, "running")
+		docker(t, "exec", made.ID, "sh", "-c", "echo chapter >/workspace/thesis.txt")
+		require.Equal(t, "running", d.listed(ada)[made.ID])
+	}
+	for id, files := range map[string]string{kept.ID: "false", lost.ID: "true"} {
+		require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, "/api/projects/"+ada.ID+"/services/"+id+"?delete_volumes="+files, nil).StatusCode)
+	}
+	d.says(ada, kept.ID, "failed", "Its container was removed or renamed from outside the workspace manager. Its files are safe.")
+	d.says(ada, lost.ID, "failed", "Its container was removed or renamed from outside the workspace manager. Its files are gone: the volume "+
+		ada.ID+"-"+lost.ID+"-vol was removed outside. A start begins with an empty one.")
+
+	for _, id := range []string{kept.ID, lost.ID} {
+		require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+id+":start", nil).StatusCode)
+	}
+	require.Empty(t, d.becomes(ada, kept.ID, "running").Reason)
+	require.Equal(t, "chapter", docker(t, "exec", kept.ID, "cat", "/workspace/thesis.txt"))
+	require.Contains(t, d.becomes(ada, lost.ID, "running").Reason, "It has begun anew, without its files")
+	require.Equal(t, map[string]string{kept.ID: "running", lost.ID: "running"}, d.listed(ada), "the lab knows them again")
 }
 
 func TestDockerInLab_WorkspacesGoOnWhateverIsMadeAnew(t *testing.T) {

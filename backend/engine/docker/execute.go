@@ -88,6 +88,11 @@ func (e *Engine) haveVolume(ctx context.Context, d workspace.Deployment) error {
 		}
 		return e.translate(err, "find the volume "+d.Volume)
 	}
+	if d.HasFiles { // Docker would make an empty one without a word
+		if _, err := e.client.VolumeInspect(ctx, d.Volume); err != nil {
+			return e.translate(err, "find the volume "+d.Volume)
+		}
+	}
 	made, err := e.client.VolumeCreate(ctx, volume.CreateOptions{
 		Name: d.Volume, Driver: "local", Labels: e.volumeLabels(d, time.Now()), DriverOpts: e.volumeOptions(ctx, d),
 	})

@@ -271,6 +271,12 @@ func (s *engineSuite) neverMountsAKeptVolumeUnasked(t *testing.T) {
 	missing.VolumeAdopted = true
 	require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStorage, missing)))
 
+	if !s.can.Keeps {
+		t.Log("nor is a volume made anew that had files")
+		missing.VolumeAdopted, missing.HasFiles = false, true
+		require.Equal(t, workspace.CodeNotFound, workspace.CodeOf(s.try(t, workspace.StepStorage, missing)))
+	}
+
 	t.Log("a volume in use cannot be removed")
 	s.bringUp(t, later)
 	require.Equal(t, workspace.CodeConflict, workspace.CodeOf(s.Engine.RemoveVolume(t.Context(), first.Volume)))

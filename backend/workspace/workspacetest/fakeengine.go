@@ -373,7 +373,7 @@ func (f *FakeEngine) storage(d workspace.Deployment) error {
 	defer f.mu.Unlock()
 	found, there := f.volumes[d.Volume]
 	switch {
-	case d.VolumeAdopted && !there:
+	case (d.VolumeAdopted || d.HasFiles) && !there:
 		return workspace.Errorf(workspace.CodeNotFound, "There is no volume %s.", d.Volume)
 	case there && !d.VolumeAdopted && found.UID != d.UID:
 		return workspace.Errorf(workspace.CodeConflict, "There is a volume %s with files of something else.", d.Volume)
