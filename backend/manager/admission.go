@@ -17,7 +17,8 @@ func (e *entry) held() quota.Amounts {
 	if isAdmitted(e.record) {
 		amounts = quota.AmountsOf(e.record.Spec.Compute)
 	}
-	if e.observed != nil && (alive(e.observed) || e.launchesAgain()) {
+	// What somebody else has made in its place is on its way out, and may not have a turn in the queue by what it took unasked.
+	if e.observed != nil && !e.observed.Copied && (alive(e.observed) || e.launchesAgain()) {
 		amounts = amounts.Max(quota.AmountsOf(e.observed.Compute))
 	}
 	for _, step := range e.giving() {

@@ -297,7 +297,7 @@ func outdated(record workspace.Record, known, news *workspace.Observed) bool {
 		return false
 	}
 	if known.Handle != news.Handle {
-		return known.UID == record.UID && (news.UID != record.UID || news.Attempt < known.Attempt)
+		return known.UID == record.UID && !news.Copied && (news.UID != record.UID || news.Attempt < known.Attempt)
 	}
 	if !known.StartedAt.Equal(news.StartedAt) {
 		return known.StartedAt.After(news.StartedAt)
@@ -312,6 +312,10 @@ func (m *Manager) judge(e *entry) {
 		return // what ended with its engine is not known before the first full look
 	}
 	if e.now != nil && handlesContainer(e.now.step.Kind) {
+		return
+	}
+	if startedElsewhere(e.record, e.observed) {
+		m.startAsElsewhere(e)
 		return
 	}
 	if revived(e.record, e.observed) && m.mayRevive(e) {

@@ -241,6 +241,8 @@ func staleness(record workspace.Record, observed *workspace.Observed, deployment
 	switch {
 	case observed.UID != record.UID:
 		return "its container belongs to an earlier workspace of the same id"
+	case observed.Copied:
+		return "its container was made by somebody else"
 	case observed.Fingerprint != deployment.Fingerprint:
 		if observed.Image == record.Spec.Image {
 			return "it was changed"

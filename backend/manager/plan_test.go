@@ -59,6 +59,8 @@ func TestPlanFor(t *testing.T) {
 	moreShm := with(func(r *workspace.Record) { r.Spec.Compute.ShmMB = 3000 })
 	foreign := containerFor(record, workspace.ContainerRunning)
 	foreign.UID = "u0"
+	copied := containerFor(record, workspace.ContainerRunning)
+	copied.Copied = true
 
 	for name, c := range map[string]struct {
 		record   workspace.Record
@@ -78,6 +80,7 @@ func TestPlanFor(t *testing.T) {
 		"frozen by another hand": {record, containerFor(record, workspace.ContainerPaused), true, "1 resume: it was frozen and should run\n2 answers: it was frozen and should run"},
 		"half removed":           {record, containerFor(record, workspace.ContainerDead), false, "1 remove: its container is half removed\n2 image: its container is half removed\n3 storage: its container is half removed\n4 create: its container is half removed\n5 start: its container is half removed\n6 answers: its container is half removed"},
 		"restarted":              {restarted, containerFor(record, workspace.ContainerRunning), true, "1 image: it was started anew\n2 stop: it was started anew\n3 remove: it was started anew\n4 storage: it was started anew\n5 create: it was started anew\n6 start: it was started anew\n7 answers: it was started anew"},
+		"started by a lab":       {record, copied, true, "1 image: its container was made by somebody else\n2 stop: its container was made by somebody else\n3 remove: its container was made by somebody else\n4 storage: its container was made by somebody else\n5 create: its container was made by somebody else\n6 start: its container was made by somebody else\n7 answers: its container was made by somebody else"},
 		"started after its end":  {restarted, containerFor(record, workspace.ContainerExited), false, "1 image: it was started anew\n2 remove: it was started anew\n3 storage: it was started anew\n4 create: it was started anew\n5 start: it was started anew\n6 answers: it was started anew"},
 		"another image":          {otherImage, containerFor(record, workspace.ContainerRunning), true, "1 image: its image should be jupyter/base-notebook\n2 stop: its image should be jupyter/base-notebook\n3 remove: its image should be jupyter/base-notebook\n4 storage: its image should be jupyter/base-notebook\n5 create: its image should be jupyter/base-notebook\n6 start: its image should be jupyter/base-notebook\n7 answers: its image should be jupyter/base-notebook"},
 		"an older one's":         {record, foreign, true, "1 image: its container belongs to an earlier workspace of the same id\n2 stop: its container belongs to an earlier workspace of the same id\n3 remove: its container belongs to an earlier workspace of the same id\n4 storage: its container belongs to an earlier workspace of the same id\n5 create: its container belongs to an earlier workspace of the same id\n6 start: its container belongs to an earlier workspace of the same id\n7 answers: its container belongs to an earlier workspace of the same id"},

@@ -154,11 +154,12 @@ func handlesContainer(kind workspace.StepKind) bool {
 }
 
 // endsCurrent reports whether a step ends a container that was made for the present attempt of a workspace which should
-// go on running. Before that a new attempt begins, or the end would look like somebody else's doing.
+// go on running, or in the place of that one. Before that a new attempt begins, or the end would look like somebody else's doing.
 func endsCurrent(step workspace.Step, record workspace.Record, observed *workspace.Observed) bool {
 	return (step.Kind == workspace.StepStop || step.Kind == workspace.StepRemove) &&
 		record.Desired == workspace.DesiredRunning && record.Outcome == nil &&
-		observed != nil && observed.UID == record.UID && observed.Attempt == record.Attempt
+		observed != nil && observed.UID == record.UID &&
+		(observed.Attempt == record.Attempt || observed.Copied && record.Launched == record.Attempt)
 }
 
 // takeStep makes the next step the active one.

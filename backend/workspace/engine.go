@@ -212,6 +212,9 @@ type Observed struct {
 	UID         string
 	Attempt     int64
 	Fingerprint string
+	// Copied says that somebody else has made it, with all the marks of one of ours and none of its bounds: it is to be replaced
+	// by one of ours. Attempt and Fingerprint then say nothing.
+	Copied      bool
 	Profile     string // how the configuration called the contract of its image; "" = not known
 	DisplayName string // as it was when the container was made
 

@@ -106,6 +106,13 @@ func (d *dockerInLab) becomes(user contaxytest.User, id, status string) (shown w
 	return shown
 }
 
+// actInLab has the lab itself start or restart a service.
+func (d *dockerInLab) actInLab(user contaxytest.User, id, action string) {
+	d.t.Helper()
+	answer := d.lab.Do(d.t, user.Token, http.MethodPost, "/api/projects/"+user.ID+"/services/"+id+"/actions/"+action, map[string]any{})
+	require.Equal(d.t, http.StatusOK, answer.StatusCode, action)
+}
+
 // says waits until a workspace shows a status with a reason.
 func (d *dockerInLab) says(user contaxytest.User, id, status, reason string) {
 	d.t.Helper()
@@ -446,15 +453,25 @@ func TestDockerInLab_WhatTheLabRestartsIsBoundAgain(t *testing.T) {
 	made := d.create(ada, map[string]any{"display_name": "bound"})
 	d.becomes(ada, made.ID, "running")
 	require.Equal(t, "running", d.listed(ada)[made.ID])
-	answer := lab.Do(t, ada.Token, http.MethodPost, "/api/projects/"+ada.ID+"/services/"+made.ID+"/actions/restart", map[string]any{})
-	require.Equal(t, http.StatusOK, answer.StatusCode)
-	last := ""
-	require.Eventually(t, func() bool {
-		out, err := exec.Command("docker", "inspect", "--format", "{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.State.Running}}", made.ID).CombinedOutput()
-		last = strings.TrimSpace(string(out))
-		return err == nil && last == "[ALL] [no-new-privileges] true"
-	}, 40*time.Second, 200*time.Millisecond, "%s", &last)
-	d.becomes(ada, made.ID, "running")
+	bound := func() {
+		t.Helper()
+		last := ""
+		require.Eventually(t, func() bool {
+			out, err := exec.Command("docker", "inspect", "--format", "{{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.State.Running}}", made.ID).CombinedOutput()
+			last = strings.TrimSpace(string(out))
+			return err == nil && last == "[ALL] [no-new-privileges] true"
+		}, 40*time.Second, 200*time.Millisecond, "%s", &last)
+		d.becomes(ada, made.ID, "running")
+	}
+	d.actInLab(ada, made.ID, "restart")
+	bound()
+	t.Log("so it is with what the lab starts after it was stopped here, and with that restarted")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":stop", nil).StatusCode)
+	d.actInLab(ada, made.ID, "start")
+	bound()
+	d.actInLab(ada, made.ID, "restart")
+	bound()
+	require.Equal(t, "running", d.listed(ada)[made.ID])
 }
 
 // What the lab deletes, which may take the files, stays with a word about both.
@@ -520,15 +537,11 @@ func TestDockerInLab_WorkspacesGoOnWhateverIsMadeAnew(t *testing.T) {
 	lab.RestartBackend(t, contaxytest.Options{})
 	goesOn()
 
-	t.Log("what the lab starts of a stopped one is ended again")
+	t.Log("what the lab starts of a stopped one is started as if it had been asked for here")
 	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":stop", nil).StatusCode)
 	require.Equal(t, map[string]string{made.ID: "stopped"}, d.listed(ada))
 	require.Equal(t, http.StatusUnauthorized, lab.Do(t, ada.Token, http.MethodPost, "/api/auth/tokens/verify?use_cache=false", token).StatusCode, "its token is worth nothing")
-	_ = lab.Do(t, ada.Token, http.MethodPost, "/api/projects/"+ada.ID+"/services/"+made.ID+"/actions/start", map[string]any{})
-	require.Eventually(t, func() bool { return d.listed(ada)[made.ID] == "stopped" }, time.Minute, 200*time.Millisecond)
-	d.becomes(ada, made.ID, "stopped")
-
-	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+made.ID+":start", nil).StatusCode)
+	d.actInLab(ada, made.ID, "start")
 	d.becomes(ada, made.ID, "running")
 	d.terminal(ada, access, "echo $((6*7))", "42")
 

@@ -196,10 +196,6 @@ func observedOf(found container.InspectResponse) workspace.Observed {
 	return observed
 }
 
-// madeByOthers takes the place of the fingerprint where it means nothing, so that the container is replaced by the one that
-// should be.
-const madeByOthers = "made by others"
-
 // isOfOurMaking reports whether a container is held as we hold all. A lab that restarts a service makes its container anew, with
 // all of our labels and none of our bounds. Only beside a lab is there one to ask this of: what speaks Docker's API may tell the
 // same bounds in other words.

@@ -205,6 +205,10 @@ func (e *Engine) forgetLooks() {
 	clear(e.looks)
 }
 
+// labsStart is within what time a lab starts a container that it has made. Whoever took it away before would give who has
+// asked the lab for the start an error in place of an answer.
+const labsStart = 10 * time.Second
+
 // inspect looks at one container of this instance; CodeNotFound when there is none or it is not ours.
 func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observed, error) {
 	found, err := e.find(ctx, idOrName)
@@ -213,7 +217,10 @@ func (e *Engine) inspect(ctx context.Context, idOrName string) (workspace.Observ
 	}
 	observed := observedOf(found)
 	if e.lab != nil && found.HostConfig != nil && !isOfOurMaking(found.HostConfig) {
-		observed.Fingerprint = madeByOthers
+		observed.Copied, observed.Attempt, observed.Fingerprint = true, 0, ""
+		if observed.State == workspace.ContainerCreated && time.Since(parseTime(found.Created)) < labsStart {
+			return observed, workspace.Errorf(workspace.CodeNotFound, "ML Lab is about to start the container %s.", idOrName)
+		}
 	}
 	observed.KilledBy = e.rememberedKill(observed)
 	return observed, nil

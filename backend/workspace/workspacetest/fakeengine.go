@@ -156,6 +156,18 @@ func (f *FakeEngine) StartByHand(id workspace.ID) {
 	}
 }
 
+// CopyByHand makes and starts a container for a workspace that has none, as a lab does that has kept the labels of an attempt.
+func (f *FakeEngine) CopyByHand(like workspace.Observed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.nextHandle++
+	like.Handle, like.Copied, like.Attempt, like.Fingerprint = fmt.Sprintf("fake-%d", f.nextHandle), true, 0, ""
+	like.State, like.StartedAt, like.FinishedAt, like.KilledBy = workspace.ContainerRunning, time.Now(), time.Time{}, ""
+	c := &fakeContainer{observed: like, answers: true}
+	f.containers[like.ID] = c
+	f.tellObserved(c)
+}
+
 // Running returns the containers that run.
 func (f *FakeEngine) Running() (running []workspace.Observed) {
 	f.mu.Lock()
