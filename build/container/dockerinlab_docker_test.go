@@ -420,6 +420,34 @@ func TestDockerInLab_SaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// A lab finds an extension by the namespace in its labels; one of another namespace would wait for ever and say nothing.
+func TestDockerInLab_SaysThatItWasStartedForAnotherLab(t *testing.T) {
+	needsImage(t)
+	lab := contaxytest.Start(t, contaxytest.Options{})
+	id := container(t, []string{
+		"--network", lab.Network, "--env", "CONTAXY_API_ENDPOINT=" + lab.Endpoint, "--publish", "127.0.0.1::8080", "--volume", configFile(t, `engine = "docker"`),
+		"--volume", "/var/run/docker.sock:/var/run/docker.sock", "--group-add", socketGroup(t),
+		"--label", "ctxy.namespace=elsewhere", "--label", "ctxy.projectName=ctxy-global", "--label", "ctxy.deploymentType=extension",
+	})
+	says := `This program was started for an ML Lab with the namespace "elsewhere", and this one's is "` + lab.Namespace + `": ` +
+		"it does not list this page, nor lead to it. Start it with LAB_NAMESPACE=" + lab.Namespace + "."
+	var host struct{ Notes []string }
+	require.Eventually(t, func() bool {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address(t, id)+"/api/host", nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+lab.Ada.Token)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		return json.NewDecoder(response.Body).Decode(&host) == nil && slices.Contains(host.Notes, says)
+	}, 30*time.Second, 50*time.Millisecond, "%+v", &host)
+	out, err := exec.Command("docker", "logs", id).CombinedOutput()
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(string(out), "LAB_NAMESPACE="+lab.Namespace), "%s", out)
+}
+
 // memoryUsed follows what workspaces use until something is told, in MB.
 func (d *dockerInLab) memoryUsed(api string, user contaxytest.User) float64 {
 	d.t.Helper()

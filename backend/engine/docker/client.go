@@ -81,6 +81,7 @@ type Engine struct {
 	self      ownContainer // that this program runs in
 	// labContainer is the one of the lab, as it was found last.
 	labContainer string
+	missed       string                           // what was last said of a lab that does not find this program
 	networks     map[workspace.Owner]ownerNetwork // known to exist
 	joining      map[workspace.Owner]int          // containers that are being made for their network
 	looks        map[string]look                  // what the last look at each container found

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -75,7 +76,12 @@ func (e *Engine) settleIn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		missed := missedBy(namespace, self.namespace)
 		e.mu.Lock()
+		if missed != "" && e.missed != missed {
+			e.log.Warn(missed)
+		}
+		e.missed = missed
 		e.namespace, e.labContainer = namespace, id
 		e.mu.Unlock()
 	}
@@ -83,6 +89,16 @@ func (e *Engine) settleIn(ctx context.Context) error {
 		return nil
 	}
 	return e.rejoin(ctx)
+}
+
+// missedBy says that a lab does not find this program, since the labels of its container are of another one; "" when they are
+// not.
+func missedBy(labs, own string) string {
+	if own == "" || own == labs {
+		return ""
+	}
+	return fmt.Sprintf("This program was started for an ML Lab with the namespace %q, and this one's is %q: it does not list this page, nor lead to it. "+
+		"Start it with LAB_NAMESPACE=%s.", own, labs, labs)
 }
 
 // rejoin connects the guests with the networks of owners whose workspaces run: a container that was made anew, as for a newer

@@ -143,6 +143,12 @@ func TestWhyAway(t *testing.T) {
 	}
 }
 
+func TestMissedBy(t *testing.T) {
+	require.Empty(t, missedBy("pylab", "pylab"))
+	require.Empty(t, missedBy("pylab", ""), "nobody has started it for a lab by labels")
+	require.Contains(t, missedBy("mine", "pylab"), "LAB_NAMESPACE=mine")
+}
+
 // Else what we make would be replaced for ever.
 func TestIsOfOurMaking_WhatWeMakeIs(t *testing.T) {
 	made := specOf(workspace.Deployment{Capabilities: []string{"CHOWN"}}, surroundings{}).host

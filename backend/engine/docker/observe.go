@@ -48,6 +48,9 @@ func (e *Engine) Host(ctx context.Context) (workspace.Host, error) {
 	}
 	if e.lab != nil {
 		host.Namespace = e.namespaceNow()
+		if missed := missedBy(host.Namespace, e.selfNow().namespace); missed != "" {
+			host.Notes = append(host.Notes, missed)
+		}
 	}
 	gpus, note := e.gpusOf(ctx, info)
 	host.GPUs = gpus

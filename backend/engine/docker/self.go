@@ -16,6 +16,8 @@ type ownContainer struct {
 	id string
 	// mode is how Docker has connected it: "host" and "container:…" have no networks of their own.
 	mode container.NetworkMode
+	// namespace is the one of the lab that it was started for, by its labels; "" = for none.
+	namespace string
 }
 
 // joins reports whether this program has to join a network to reach what is in it: Docker keeps its networks apart.
@@ -43,6 +45,9 @@ func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
 	self := ownContainer{id: id}
 	if found.ContainerJSONBase != nil && found.HostConfig != nil {
 		self.mode = found.HostConfig.NetworkMode
+	}
+	if found.Config != nil {
+		self.namespace = found.Config.Labels[labelNamespace]
 	}
 	return self, nil
 }
