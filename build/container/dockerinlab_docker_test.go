@@ -386,7 +386,11 @@ func TestDockerInLab_SaysWhatIsMissing(t *testing.T) {
 		address         string // "" = where it is published
 		reason, because string
 	}{
-		"no socket":              {beside, "", "Docker does not answer at unix:///var/run/docker.sock.", `or leave engine at "auto": then the lab itself runs the workspaces.`},
+		"no socket": {beside, "", "Docker does not answer at unix:///var/run/docker.sock.", `or leave engine at "auto": then the lab itself runs the workspaces.`},
+		"no socket on the machine, and so a folder": {
+			with(beside, []string{"--volume", t.TempDir() + ":/var/run/docker.sock"}), "",
+			"There is a folder at /var/run/docker.sock, where Docker's socket should be.", "Docker has made a folder there",
+		},
 		"a socket of root's own": {with(beside, socket), "", "You may not use Docker at unix:///var/run/docker.sock.", "group_add in a compose file"},
 		"a lab that is no container here, as one on Kubernetes": {
 			with(socket, group, []string{"--network", "host", "--env", "PORT=" + port, "--env", "CONTAXY_API_ENDPOINT=" + lab.URL + "/api", "--volume", config}),

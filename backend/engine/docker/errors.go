@@ -59,13 +59,14 @@ func (e *Engine) unavailable(err error) error {
 	socket, isSocket := strings.CutPrefix(e.endpoint, "unix://")
 	message, hint := whyAway(e.endpoint, surroundingsOfUs{
 		refused: errors.Is(err, os.ErrPermission), noSocket: isSocket && isMissing(socket), // the client does not say that
+		folder:      isSocket && isFolder(socket),
 		inContainer: !isMissing(inContainerMark), inLab: e.lab != nil,
 	})
 	return &workspace.Error{Code: workspace.CodeUnavailable, Message: message, Hint: hint, Err: err}
 }
 
 // surroundingsOfUs is what there is around this program, and has to do with why Docker does not answer.
-type surroundingsOfUs struct{ refused, noSocket, inContainer, inLab bool }
+type surroundingsOfUs struct{ refused, noSocket, folder, inContainer, inLab bool }
 
 // whyAway says why Docker does not answer, and what to do about it.
 func whyAway(endpoint string, us surroundingsOfUs) (message, hint string) {
@@ -73,7 +74,15 @@ func whyAway(endpoint string, us surroundingsOfUs) (message, hint string) {
 	if us.refused {
 		message = fmt.Sprintf("You may not use Docker at %s.", endpoint)
 	}
+	if us.folder { // which the system calls a refusal
+		message = fmt.Sprintf("There is a folder at %s, where Docker's socket should be.", strings.TrimPrefix(endpoint, "unix://"))
+	}
 	switch {
+	case us.folder && us.inContainer:
+		return message, "The machine has no socket at the place that was mounted, so Docker has made a folder there. Remove that, say where the socket is " +
+			"(--volume SOCKET:/var/run/docker.sock, or DOCKER_SOCKET for docker compose), and make this container anew."
+	case us.folder:
+		return message, "Remove it, and start Docker anew. Everything comes back by itself."
 	case us.refused && us.inContainer:
 		return message, "This program runs in a container: start that with --group-add $(stat -c %g /var/run/docker.sock), or group_add in a compose file."
 	case us.refused:
@@ -92,6 +101,11 @@ const inContainerMark = "/.dockerenv"
 func isMissing(file string) bool {
 	_, err := os.Stat(file)
 	return errors.Is(err, os.ErrNotExist)
+}
+
+func isFolder(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.IsDir()
 }
 
 // isBindRefused reports that the daemon does not see a folder or file that it was asked to give to a container: the

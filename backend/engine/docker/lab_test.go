@@ -130,6 +130,8 @@ func TestWhyAway(t *testing.T) {
 		"sudo systemctl start docker":           {},
 		"sudo usermod -aG docker $USER":         {refused: true},
 		"--group-add":                           {refused: true, inContainer: true, inLab: true},
+		"DOCKER_SOCKET for docker compose":      {refused: true, folder: true, inContainer: true, inLab: true},
+		"Remove it, and start Docker anew":      {refused: true, folder: true},
 		"which was not given the socket":        {noSocket: true, inContainer: true},
 		`or leave engine at "auto"`:             {noSocket: true, inLab: true},
 		"Everything comes back by itself":       {inContainer: true, inLab: true},
@@ -139,7 +141,8 @@ func TestWhyAway(t *testing.T) {
 	} {
 		message, said := whyAway("unix:///var/run/docker.sock", us)
 		require.Contains(t, said, hint, "%+v", us)
-		require.Contains(t, message, "unix:///var/run/docker.sock")
+		require.Contains(t, message, "/var/run/docker.sock")
+		require.Equal(t, us.folder, strings.Contains(message, "There is a folder at"))
 	}
 }
 
