@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 
 // instance is one state folder: who its manager is among others on the same engine, and whose workspaces it holds.
 type instance struct {
-	id    string // random, made with the state folder
+	id    string // made with the state folder
 	owner workspace.Owner
 	store *sqlite.Store
 	lock  *flock.Flock
@@ -38,8 +39,8 @@ const namespacePrefix = "lab"
 // namespace is the first part of every id of this instance.
 func (i *instance) namespace() string { return namespacePrefix + i.id }
 
-// openInstance locks and opens the state folder. CodeConflict when another manager uses it.
-func openInstance(ctx context.Context, folders config.Folders) (*instance, error) {
+// openInstance locks and opens the state folder; a new one gets its id from newID. CodeConflict when another manager uses it.
+func openInstance(ctx context.Context, folders config.Folders, newID func() string) (*instance, error) {
 	if err := os.MkdirAll(folders.State, 0o700); err != nil {
 		return nil, stateError(folders.State, err)
 	}
@@ -60,7 +61,7 @@ func openInstance(ctx context.Context, folders config.Folders) (*instance, error
 		return nil, errors.Join(err, lock.Unlock())
 	}
 	i := &instance{store: store, lock: lock}
-	if err := i.load(ctx); err != nil {
+	if err := i.load(ctx, newID); err != nil {
 		return nil, errors.Join(err, i.close())
 	}
 	return i, nil
@@ -75,9 +76,9 @@ func stateError(folder string, err error) error {
 }
 
 // load reads the ids of the instance, and makes them the first time.
-func (i *instance) load(ctx context.Context) error {
+func (i *instance) load(ctx context.Context, newID func() string) error {
 	var err error
-	if i.id, err = i.meta(ctx, metaInstance, newInstanceID); err != nil {
+	if i.id, err = i.meta(ctx, metaInstance, newID); err != nil {
 		return err
 	}
 	owner, err := i.meta(ctx, metaOwner, func() string { return string(workspace.OwnerFromName(loginName())) })
@@ -96,11 +97,26 @@ func (i *instance) meta(ctx context.Context, key string, otherwise func() string
 
 func (i *instance) close() error { return errors.Join(i.store.Close(), i.lock.Unlock()) }
 
-// newInstanceID makes six characters of a-z and 2-7: 30 random bits, enough to tell the managers of one machine apart.
+// newInstanceID makes 30 random bits, enough to tell the managers of one machine apart.
 func newInstanceID() string {
 	var random [4]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	return strings.ToLower(base32.StdEncoding.EncodeToString(random[:])[:6])
+	return instanceID(random[:])
+}
+
+// extensionID is the instance of the extension of that name, of which a machine can have only one: whoever loses its state
+// folder finds all that it has made by the same id again. A random one where nobody has said the name.
+func extensionID(name string) string {
+	if name == "" {
+		return newInstanceID()
+	}
+	sum := sha256.Sum256([]byte(name))
+	return instanceID(sum[:])
+}
+
+// instanceID writes the first 30 bits as six characters of a-z and 2-7.
+func instanceID(bits []byte) string {
+	return strings.ToLower(base32.StdEncoding.EncodeToString(bits)[:6])
 }
 
 // loginName is the name of who runs the program, "user" where nobody knows (a container without a passwd entry).

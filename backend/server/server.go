@@ -87,7 +87,11 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 			return nil, err
 		}
 	}
-	if s.instance, err = openInstance(ctx, s.folders); err != nil {
+	newID := newInstanceID
+	if s.lab.aboveDocker() != nil {
+		newID = func() string { return extensionID(os.Getenv("CONTAXY_DEPLOYMENT_NAME")) }
+	}
+	if s.instance, err = openInstance(ctx, s.folders, newID); err != nil {
 		return nil, err
 	}
 	s.tokenFile = s.folders.TokenFile()

@@ -588,6 +588,36 @@ func TestDockerInLab_WorkspacesGoOnWhateverIsMadeAnew(t *testing.T) {
 	require.Equal(t, "running", d.listed(ada)[other], "the lab makes the network anew")
 }
 
+// What is kept in /data goes with `docker compose down --volumes`. What labels say is enough to go on.
+func TestDockerInLab_WhoLosesItsRecordsFindsTheWorkspacesAgain(t *testing.T) {
+	d := startDockerInLab(t, contaxytest.Options{})
+	lab, ada := d.lab, d.lab.Ada
+	made := d.create(ada, map[string]any{"display_name": "thesis", "compute": map[string]any{"memory": 600}})
+	other := d.create(ada, map[string]any{"display_name": "stopped"})
+	d.becomes(ada, made.ID, "running")
+	d.becomes(ada, other.ID, "running")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodPost, d.workspaces(ada)+"/"+other.ID+":stop", nil).StatusCode)
+	container := inspect(t, made.ID, "{{.Id}} {{.State.StartedAt}}")
+
+	d.compose("down", "--volumes")
+	d.compose("up", "--detach")
+	lab.ForgetAddresses(t)
+	lab.WaitUntilReachable(t, ada.Token, "ctxy-global", d.id, "/api/healthy")
+	require.Equal(t, int64(600), d.becomes(ada, made.ID, "running").Compute.Memory)
+	require.Equal(t, container, inspect(t, made.ID, "{{.Id}} {{.State.StartedAt}}"), "it goes on as it was")
+	var quota struct{ Memory struct{ Reserved int64 } }
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.api("/quota"), nil), http.StatusOK, &quota)
+	require.Equal(t, int64(600), quota.Memory.Reserved, "it counts")
+	var volumes []struct {
+		DisplayName string `json:"display_name"`
+		UsedBy      string `json:"used_by"`
+	}
+	contaxytest.Read(t, lab.Do(t, ada.Token, http.MethodGet, d.api("/users/"+ada.ID+"/volumes"), nil), http.StatusOK, &volumes)
+	require.Len(t, volumes, 2, "of what was stopped the files are left")
+	d.terminal(ada, contaxytest.AccessPath(ada.ID, made.ID, "8080b"), "echo $((6*7))", "42")
+	require.Equal(t, http.StatusNoContent, lab.Do(t, ada.Token, http.MethodDelete, d.workspaces(ada)+"/"+made.ID+"?delete_volumes=true", nil).StatusCode)
+}
+
 func TestConformance_DockerInLab(t *testing.T) {
 	d := startDockerInLab(t, contaxytest.Options{})
 	lab := d.lab
