@@ -61,6 +61,7 @@ type Server struct {
 	folders       config.Folders
 	access        *listener // nil without proxy
 	api           *listener // nil without API
+	outside       outside
 	resolves      hostProbe
 	tokenFile     string
 	token         auth.Token
@@ -116,7 +117,8 @@ func New(ctx context.Context, options Options) (srv *Server, err error) {
 		if err := s.makeAccess(options); err != nil {
 			return nil, err
 		}
-		s.Presenter.Access = api.AccessInfo{Port: s.access.port(), HostSuffix: hostSuffix}
+		s.outside = outsideOf(ctx, s.engine)
+		s.Presenter.Access = api.AccessInfo{Port: s.outside.port(s.access.port()), HostSuffix: hostSuffix}
 	}
 	if options.Watch != nil {
 		s.watcher = config.NewWatcher(*options.Watch, options.Loaded, s.reloaded)
@@ -221,15 +223,22 @@ func (s *Server) Greet(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "Serving at port %d as an extension of the ML Lab at %s.\n", s.api.port(), s.lab.client.Endpoint())
 		return
 	}
-	port, accessPort := s.api.port(), s.access.port()
+	port, accessPort := s.outside.port(s.api.port()), s.outside.port(s.access.port())
 	host := s.api.host()
 	_, _ = fmt.Fprintf(w, "\nWorkspaces are here:\n\n  http://%s/enter?code=%s\n\n", net.JoinHostPort(host, fmt.Sprint(port)), s.owner.NewCode())
 	_, _ = fmt.Fprintln(w, "The link logs one browser in, once, within ten minutes. Later the page asks for the token:")
 	_, _ = fmt.Fprintln(w, "`lab-workspace-manager token show` prints it.")
-	if here, err := os.Hostname(); err == nil {
-		_, _ = fmt.Fprintf(w, "\nYou sit elsewhere? Run this there first, and use the same link:\n\n  ssh -L %d:127.0.0.1:%d -L %d:127.0.0.1:%d %s@%s\n\n",
-			port, port, accessPort, accessPort, loginName(), here)
+	if doubt := s.outside.doubt(s.api.port(), s.access.port()); doubt != "" {
+		_, _ = fmt.Fprintf(w, "\n%s", doubt)
 	}
+	name, here := loginName(), "MACHINE"
+	if s.outside.contained { // which has names of its own
+		name = "NAME"
+	} else if known, err := os.Hostname(); err == nil {
+		here = known
+	}
+	_, _ = fmt.Fprintf(w, "\nYou sit elsewhere? Run this there first, and use the same link:\n\n  ssh -L %d:127.0.0.1:%d -L %d:127.0.0.1:%d %s@%s\n\n",
+		port, port, accessPort, accessPort, name, here)
 }
 
 // Run serves until ctx ends, then lets requests finish, ends the manager and gives up the state folder. Workspaces go on.
@@ -376,7 +385,7 @@ func (s *Server) link(ctx context.Context, view *workspace.Workspace, address, h
 	case address == "" || (address == "host" && !isLoopback(host)):
 		address = "loopback"
 	}
-	base := "http://" + net.JoinHostPort(host, fmt.Sprint(s.access.port()))
+	base := "http://" + net.JoinHostPort(host, fmt.Sprint(s.outside.port(s.access.port())))
 	url, expires, err := s.proxy.Link(view.Record.Owner, view.Record.ID, address, base)
 	return api.Link{URL: url, ExpiresAt: expires}, err
 }

@@ -193,7 +193,7 @@ func TestImage_ReachesWorkspacesFromItsContainer(t *testing.T) {
 	require.NoError(t, free.Close())
 	id := container(t, with(asInLab, []string{
 		"--volume", "/var/run/docker.sock:/var/run/docker.sock", "--group-add", socketGroup(t),
-		"--volume", configFile(t, fmt.Sprintf("[server]\naccess_listen = \":%d\"\n", port)), "--publish", fmt.Sprintf("127.0.0.1:%d:%d", port, port),
+		"--volume", configFile(t, "[server]\naccess_listen = \":8081\"\n"), "--publish", fmt.Sprintf("127.0.0.1:%d:8081", port),
 	}))
 	untilHealthy(t, id)
 	require.Eventually(t, func() bool { reachable, _ := host(t, id); return reachable }, 30*time.Second, 50*time.Millisecond)
@@ -213,6 +213,15 @@ func TestImage_ReachesWorkspacesFromItsContainer(t *testing.T) {
 			require.NoError(t, json.Unmarshal(text, into))
 		}
 	}
+
+	t.Log("the way in that it prints is the machine's")
+	published, _ := strings.CutPrefix(address(t, id), "http://127.0.0.1:")
+	said, err := exec.Command("docker", "logs", id).Output()
+	require.NoError(t, err)
+	require.Contains(t, string(said), "http://127.0.0.1:"+published+"/enter?code=")
+	require.Contains(t, string(said), fmt.Sprintf("ssh -L %s:127.0.0.1:%s -L %d:127.0.0.1:%d NAME@MACHINE", published, published, port, port))
+	require.NotContains(t, string(said), "--publish")
+
 	var me struct{ ID string }
 	ask(http.MethodGet, "/users/me", "", &me)
 	workspaces := "/users/" + me.ID + "/workspace"

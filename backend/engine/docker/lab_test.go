@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
 	"github.com/stretchr/testify/require"
 
 	"lab-workspace-manager/backend/workspace"
@@ -144,6 +145,14 @@ func TestWhyAway(t *testing.T) {
 		require.Contains(t, message, "/var/run/docker.sock")
 		require.Equal(t, us.folder, strings.Contains(message, "There is a folder at"))
 	}
+}
+
+func TestPublishedOf(t *testing.T) {
+	ports := publishedOf(nat.PortMap{
+		"8080/tcp": {{HostIP: "127.0.0.1", HostPort: "9000"}}, "8081/tcp": nil, "53/udp": {{HostPort: "53"}},
+	})
+	require.Equal(t, map[int]int{8080: 9000}, ports)
+	require.NotNil(t, publishedOf(nil), "nothing is published, which is told")
 }
 
 func TestMissedBy(t *testing.T) {

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/nat"
 )
 
 // ownContainer is the container that this program runs in. The zero value is none of the daemon's.
@@ -50,6 +52,35 @@ func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
 		self.namespace = found.Config.Labels[labelNamespace]
 	}
 	return self, nil
+}
+
+// Published tells by which ports of the machine those of the container that this program runs in are reached, by the ports in
+// the container; nil where Docker does not say. contained is false where its ports are the machine's own.
+func (e *Engine) Published(ctx context.Context) (ports map[int]int, contained bool) {
+	self, err := e.findSelf(ctx)
+	if err != nil || self.id == "" { // or of another daemon's
+		return nil, !isMissing(inContainerMark)
+	}
+	if !self.joins() {
+		return nil, !self.mode.IsHost()
+	}
+	found, err := e.client.ContainerInspect(ctx, self.id)
+	if err != nil || found.NetworkSettings == nil {
+		return nil, true
+	}
+	return publishedOf(found.NetworkSettings.Ports), true
+}
+
+func publishedOf(bound nat.PortMap) map[int]int {
+	ports := map[int]int{}
+	for inside, bindings := range bound {
+		for _, binding := range bindings {
+			if port, err := strconv.Atoi(binding.HostPort); err == nil && inside.Proto() == "tcp" {
+				ports[inside.Int()] = port
+			}
+		}
+	}
+	return ports
 }
 
 // dockersFolder is where a daemon has what is of one container, whichever its data root is.
