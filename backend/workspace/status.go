@@ -172,9 +172,9 @@ func ActionsFor(status Status, desired Desired, engineDown bool) []Action {
 		return []Action{ActionOpen, ActionStop, ActionRestart, ActionUpdate, ActionDelete}
 	case StatusPending:
 		return []Action{ActionCancel, ActionStop, ActionUpdate, ActionDelete}
-	case StatusStopped:
+	case StatusStopped, StatusSucceeded, StatusFailed:
 		return []Action{ActionStart, ActionUpdate, ActionDelete}
-	case StatusSucceeded, StatusFailed, StatusUnknown:
+	case StatusUnknown:
 		return []Action{ActionStart, ActionStop, ActionUpdate, ActionDelete}
 	case StatusTerminating:
 		if desired == DesiredStopped {
