@@ -83,6 +83,7 @@ type Workspace struct {
 	Storage        StorageUse
 	Idle           IdleView
 	Update         string   // a sentence when the tag of its image stands for something newer
+	ImageGone      string   // a sentence when the tag of its image stands for nothing on its machine
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64   // grows with every published change of any workspace
 }
