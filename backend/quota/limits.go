@@ -115,6 +115,8 @@ type rule struct {
 	check func(l *Limits, spec *workspace.Spec) error
 	// meet lowers what is more than allowed, and reports whether it was.
 	meet func(l *Limits, spec *workspace.Spec) bool
+	// choose takes the next lower choice, else the default, in place of what is among the choices no more.
+	choose func(l *Limits, spec *workspace.Spec)
 }
 
 func limit[T Amount](field, what string, least T, of func(*Limits) Range[T], format func(T) string, in func(*workspace.Spec) *T) rule {
@@ -131,6 +133,16 @@ func limit[T Amount](field, what string, least T, of func(*Limits) Range[T], for
 			}
 			*value = most
 			return true
+		},
+		choose: func(l *Limits, spec *workspace.Spec) {
+			value, r := in(spec), of(l)
+			if len(r.Choices) == 0 || slices.Contains(r.Choices, *value) || *value == r.Default {
+				return
+			}
+			lower := slices.DeleteFunc(slices.Clone(r.Choices), func(choice T) bool { return choice > *value })
+			if *value = r.Default; len(lower) > 0 {
+				*value = slices.Max(lower)
+			}
 		},
 	}
 }
@@ -241,11 +253,28 @@ func (l Limits) Above(spec workspace.Spec) (fields []string) {
 
 // Meet lowers what is more than is allowed now, and says what became of it; "" when nothing was.
 func (l Limits) Meet(spec workspace.Spec) (met workspace.Spec, told string) {
+	return l.lower(spec, func(one rule, spec *workspace.Spec) { one.meet(&l, spec) })
+}
+
+// MeetAgain is Meet for a workspace that was deleted and is made again, which is checked as a new one: it takes today's
+// choices, too, and no more shared memory than is left of memory.
+func (l Limits) MeetAgain(spec workspace.Spec) (met workspace.Spec, told string) {
+	met, told = l.lower(spec, func(one rule, spec *workspace.Spec) {
+		one.meet(&l, spec)
+		one.choose(&l, spec)
+	})
+	if told != "" {
+		met.AskedShmMB = min(met.AskedShmMB, met.Compute.MemoryMB)
+	}
+	return met, told
+}
+
+func (l Limits) lower(spec workspace.Spec, follow func(rule, *workspace.Spec)) (met workspace.Spec, told string) {
 	var changes []string
 	met = spec
 	for _, one := range rules {
 		before := met
-		if one.meet(&l, &met) {
+		if follow(one, &met); !one.same(&before, &met) {
 			changes = append(changes, fmt.Sprintf("%s instead of %s", describe(one.field, &met), describe(one.field, &before)))
 		}
 	}
