@@ -349,7 +349,8 @@ func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner
 			if !open {
 				return errFellBehind
 			}
-			if due == nil {
+			// What is used now is told by itself: it is no reason to add up the books every two seconds for each page.
+			if due == nil && change.Kind != manager.EventUse {
 				due = time.After(quotaPause)
 			}
 			if change.Kind == manager.EventHeld || (change.Owner != owner && change.Owner != "") {
