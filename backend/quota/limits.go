@@ -49,6 +49,8 @@ const (
 	MinMemoryMB = 6    // Docker refuses less
 	// MinProcesses is what an IDE does not start with less than.
 	MinProcesses = 16
+	// MaxProcesses is what Linux can number (PID_MAX_LIMIT): it refuses to start what has a limit beyond.
+	MaxProcesses = 1 << 22
 )
 
 // CapToHost lowers every maximum (and default) to what the host has, so that nothing is offered that cannot be had.
@@ -321,6 +323,8 @@ func checkRange[T Amount](field, what string, value, least T, r Range[T], format
 	switch {
 	case countsMB(field) && float64(value) > maxCountable:
 		return workspace.Invalid(field, "%s %s are more than can be counted.", format(value), what)
+	case field == "compute.processes" && float64(value) > MaxProcesses:
+		return workspace.Invalid(field, "%s %s are more than Linux can number, which is %d.", format(value), what, MaxProcesses)
 	case value < least:
 		return workspace.Invalid(field, "%s %s are too little; at least %s are needed.", format(value), what, format(least))
 	case r.Max > 0 && value > r.Max:
