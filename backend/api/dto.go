@@ -91,6 +91,7 @@ type Workspace struct {
 	Idle            *Idle              `json:"idle" doc:"null while it does not run or has no idle timeout."`
 	GraceUntil      *time.Time         `json:"grace_until" doc:"Until when it may run although it is full, so that its owner can clean up."`
 	UpdateAvailable string             `json:"update_available" doc:"A sentence when the tag of its image stands for something newer; else empty."`
+	ImageGone       string             `json:"image_gone" doc:"A sentence when it runs and the tag of its image stands for nothing on its machine any more; else empty."`
 	PendingRestart  []string           `json:"pending_restart" nullable:"false" doc:"Fields that were changed and act from the next start on."`
 	Progress        *Progress          `json:"progress" doc:"Steps of the start that goes on or failed."`
 }
@@ -125,7 +126,7 @@ type WorkspaceInput struct {
 	IdleTimeout       MaybeSeconds  `json:"idle_timeout,omitempty"`
 	ClearVolumeOnStop *Flag         `json:"clear_volume_on_stop,omitempty"`
 	IsStopped         *Flag         `json:"is_stopped,omitempty" doc:"Create it without starting it."`
-	CreatedAt         *time.Time    `json:"created_at,omitempty" nullable:"true" doc:"When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. Now when left out."`
+	CreatedAt         *time.Time    `json:"created_at,omitempty" nullable:"true" doc:"When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. What is more than the limits allow by now is lowered then, and what may not run by now comes back stopped; both are said in its reason. Now when left out."`
 }
 
 // WorkspaceUpdate is what may be changed; what is left out stays.

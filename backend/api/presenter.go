@@ -48,8 +48,8 @@ func (p *Presenter) Workspace(view *workspace.Workspace) Workspace {
 		},
 		Storage: storageOf(view),
 		Port:    record.Spec.Port, GPUIDs: orEmpty(record.Lease.List()), GPUsSince: timeOrNil(record.Lease.Since),
-		UpdateAvailable: view.Update,
-		Position:        view.Position, AboveLimits: orEmpty(view.AboveLimits), GraceUntil: timeOrNil(record.GraceUntil),
+		UpdateAvailable: view.Update, ImageGone: view.ImageGone,
+		Position: view.Position, AboveLimits: orEmpty(view.AboveLimits), GraceUntil: timeOrNil(record.GraceUntil),
 		IdleTimeout: secondsOf(record.Spec.IdleTimeout), ClearVolumeOnStop: record.Spec.ClearVolumeOnStop,
 		Desired: string(record.Desired), Status: string(view.Status), Phase: view.Phase,
 		Reason: view.Reason, ReasonCode: view.ReasonCode,
@@ -349,7 +349,8 @@ func (p *Presenter) followOnce(ctx context.Context, caller manager.Caller, owner
 			if !open {
 				return errFellBehind
 			}
-			if due == nil {
+			// What is used now is told by itself: it is no reason to add up the books every two seconds for each page.
+			if due == nil && change.Kind != manager.EventUse {
 				due = time.After(quotaPause)
 			}
 			if change.Kind == manager.EventHeld || (change.Owner != owner && change.Owner != "") {

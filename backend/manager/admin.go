@@ -63,7 +63,7 @@ func (m *Manager) Overview(caller Caller) (Overview, error) {
 		overview.Owners = append(overview.Owners, *o)
 	}
 	slices.SortFunc(overview.Owners, func(a, b OwnerOverview) int { return strings.Compare(string(a.Owner), string(b.Owner)) })
-	for _, line := range m.books("").Report(caller.User) {
+	for _, line := range m.books().Report(caller.User) {
 		if line.Scope == quota.ScopeHost {
 			overview.Host = append(overview.Host, line)
 		}

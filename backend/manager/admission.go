@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -91,25 +92,27 @@ func (m *Manager) claimOf(e *entry) quota.Claim {
 }
 
 // storageOf is what a workspace's volume counts for: what it may hold, or what it holds if that is more. Who makes it
-// smaller than what is in it has not given anything back. The caller holds the lock.
+// smaller than what is in it has not given anything back. Kept files that it uses count for what they counted before, until
+// it is known what they hold. The caller holds the lock.
 func (m *Manager) storageOf(e *entry) int64 {
-	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume.Bytes))
-	return max(counts, heldTo(m.volumes[e.record.Volume]))
+	counts := max(e.record.Spec.Storage.VolumeMB, megabytes(e.use.volume.Bytes), heldTo(m.volumes[e.record.Volume]))
+	if e.record.VolumeAdopted && m.can.Measures && e.use.volume.MeasuredAt.IsZero() {
+		counts = max(counts, m.keptSize(e.record.Owner, e.record.Volume))
+	}
+	return counts
 }
 
-// books opens the books on everything there is. volume is one that somebody is about to use, so that it is not counted
-// twice; "" = none. The caller holds the lock.
-func (m *Manager) books(volume string) *quota.Books {
+// books opens the books on everything there is. The caller holds the lock.
+func (m *Manager) books() *quota.Books {
 	claims := make([]quota.Claim, 0, len(m.entries)+1)
 	for _, e := range m.entries {
 		claims = append(claims, m.claimOf(e))
 	}
-	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage(volume))
+	return quota.Open(m.settings.Load().Policy, quota.CapacityOf(m.engine.host), claims, m.keptStorage())
 }
 
-// keptStorage adds up what the volumes that no workspace uses may hold, but for one that somebody is about to use. The
-// caller holds the lock.
-func (m *Manager) keptStorage(but string) map[workspace.Owner]int64 {
+// keptStorage adds up what the volumes that no workspace uses may hold. The caller holds the lock.
+func (m *Manager) keptStorage() map[workspace.Owner]int64 {
 	if !m.settings.Load().Policy.BoundsStorage() {
 		return nil
 	}
@@ -119,19 +122,22 @@ func (m *Manager) keptStorage(but string) map[workspace.Owner]int64 {
 	}
 	kept := map[workspace.Owner]int64{}
 	for name, volume := range m.volumes {
-		if used[name] || name == but {
-			continue
+		if !used[name] {
+			kept[volume.Owner] += m.keptSize(volume.Owner, name)
 		}
-		size := m.kept[name].SizeMB // as it was last, not as it was made
-		if size == 0 {
-			size = volume.SizeMB
-		}
-		if size == 0 { // made before sizes were noted
-			size = m.LimitsFor(volume.Owner, "").VolumeMB.Default
-		}
-		kept[volume.Owner] += size
 	}
 	return kept
+}
+
+// keptSize is what a volume of an owner counts for while no workspace uses it; 0 = there is no such volume. The caller holds
+// the lock.
+func (m *Manager) keptSize(owner workspace.Owner, name string) int64 {
+	volume, there := m.volumes[name]
+	if !there || volume.Owner != owner {
+		return 0
+	}
+	// As it was last, not as it was made; and some were made before sizes were noted.
+	return cmp.Or(m.kept[name].SizeMB, volume.SizeMB, m.LimitsFor(owner, "").VolumeMB.Default)
 }
 
 // overQuota is the error of a request that was refused.
@@ -233,7 +239,7 @@ func (m *Manager) settle() {
 	if len(m.queued) == 0 {
 		return
 	}
-	grants, waiting := m.books("").Turn()
+	grants, waiting := m.books().Turn()
 	for _, grant := range grants {
 		e := m.entries[grant.ID]
 		m.admit(&e.record, e.observed, grant.Lease)
@@ -275,7 +281,7 @@ func (m *Manager) Check(ctx context.Context, caller Caller, owner workspace.Owne
 	request.Profile = m.proposeFor(ctx, request.Profile, request.Image, &request.Port)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	spec, err := m.newSpec(owner, request)
+	spec, _, err := m.newSpec(owner, request)
 	if err != nil {
 		return quota.Decision{}, err
 	}
@@ -314,7 +320,9 @@ func (m *Manager) CheckUpdate(ctx context.Context, caller Caller, owner workspac
 func (m *Manager) admission(record workspace.Record, e *entry, creates, starts bool) quota.Decision {
 	request := quota.Request{Creates: creates, Starts: starts, StorageMB: record.Spec.Storage.VolumeMB, Amounts: quota.AmountsOf(record.Spec.Compute)}
 	if e == nil {
-		request.Claim = quota.Claim{ID: record.ID, Owner: record.Owner, Name: record.Spec.DisplayName, StorageMB: record.Spec.Storage.VolumeMB}
+		// Kept files are in the books already.
+		more := max(0, record.Spec.Storage.VolumeMB-m.keptSize(record.Owner, record.Volume))
+		request.Claim = quota.Claim{ID: record.ID, Owner: record.Owner, Name: record.Spec.DisplayName, StorageMB: more}
 		if !starts {
 			request.Amounts = quota.Amounts{}
 		}
@@ -327,9 +335,5 @@ func (m *Manager) admission(record workspace.Record, e *entry, creates, starts b
 			request.Amounts.GPUs = min(request.Amounts.GPUs, request.Claim.Held.GPUs) // others come with the next start
 		}
 	}
-	volume := ""
-	if creates {
-		volume = record.Volume
-	}
-	return m.books(volume).Admit(request)
+	return m.books().Admit(request)
 }

@@ -144,9 +144,13 @@ func New(ctx context.Context, options Options) (*Manager, error) {
 	for _, volume := range kept {
 		m.kept[volume.Name] = volume
 	}
-	slices.SortFunc(records, func(a, b workspace.Record) int { return a.CreatedAt.Compare(b.CreatedAt) })
-	for _, record := range records {
-		m.insert(&entry{record: record})
+	entries := make([]*entry, len(records)) // which are quicker to sort than records
+	for i, record := range records {
+		entries[i] = &entry{record: record}
+	}
+	slices.SortFunc(entries, func(a, b *entry) int { return a.record.CreatedAt.Compare(b.record.CreatedAt) })
+	for _, e := range entries {
+		m.insert(e)
 	}
 	return m, nil
 }

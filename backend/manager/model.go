@@ -204,7 +204,7 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	view.Position = e.waits.Position
 	view.Storage = m.storageView(e)
 	view.Idle = e.idle
-	view.Update = m.updateOf(e)
+	view.Update, view.ImageGone = m.imageOf(e)
 	view.AboveLimits = m.LimitsFor(e.record.Owner, e.record.Spec.Profile).Above(e.record.Spec)
 	view.Actions = workspace.ActionsFor(view.Status, e.record.Desired, !m.engine.up)
 	if view.Status == workspace.StatusTerminating && e.failing != "" {
@@ -271,7 +271,7 @@ func sameView(a, b *workspace.Workspace) bool {
 	return sameSteps && a.Status == b.Status && a.Phase == b.Phase && a.Reason == b.Reason && a.ReasonCode == b.ReasonCode &&
 		a.StatusSince.Equal(b.StatusSince) && a.Record.UpdatedAt.Equal(b.Record.UpdatedAt) && a.Record.Spec == b.Record.Spec &&
 		a.Record.Desired == b.Record.Desired && a.Cancellable == b.Cancellable &&
-		a.Position == b.Position && a.Storage == b.Storage && a.Idle == b.Idle && a.Update == b.Update && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
+		a.Position == b.Position && a.Storage == b.Storage && a.Idle == b.Idle && a.Update == b.Update && a.ImageGone == b.ImageGone && a.Record.Lease == b.Record.Lease && slices.Equal(a.AboveLimits, b.AboveLimits) &&
 		slices.Equal(a.Actions, b.Actions) && slices.Equal(a.PendingRestart, b.PendingRestart)
 }
 

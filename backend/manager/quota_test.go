@@ -116,6 +116,74 @@ func TestManager_DeletingIsNoWayRoundTheStorageQuota(t *testing.T) {
 	require.NoError(t, err, "the files that were kept are counted once")
 }
 
+func TestManager_KeptFilesUsedAgainCountForWhatTheyHold(t *testing.T) {
+	l := &lab{t: t, engine: workspacetest.NewFakeEngine(), store: workspacetest.NewFakeStore(), measureEvery: time.Hour, adjust: withUserQuota(quota.Sums{StorageMB: 12_000})}
+	l.run()
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("first"), VolumeMB: ptr[int64](10_000)})
+	require.NoError(t, err)
+	first := made.Record
+	l.reach(first.ID, workspace.StatusRunning)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, first.ID, false))
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("again"), VolumeMB: ptr[int64](1000), Volume: first.Volume, Stopped: true})
+	require.NoError(t, err)
+	_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("second"), VolumeMB: ptr[int64](5000), Stopped: true})
+	require.ErrorContains(t, err, "10 GB are there, and this would be 5 GB more", "nobody has looked yet what is in there")
+
+	t.Log("once it is known that little is in there")
+	l.engine.SetUsage(workspace.Place{Volume: first.Volume}, 500<<20)
+	l.measureEvery = 20 * time.Millisecond
+	l.restart()
+	require.Eventually(t, func() bool {
+		_, err = l.Create(t.Context(), caller, ada, manager.CreateRequest{DisplayName: ptr("second"), VolumeMB: ptr[int64](5000), Stopped: true})
+		return err == nil
+	}, deadline, time.Millisecond)
+}
+
+func TestManager_UndoOfADeletionWorksAlthoughLimitsWereLowered(t *testing.T) {
+	l := newLabWith(t, withUserQuota(quota.Sums{StorageMB: 20_000, OnExceed: quota.Refuse}))
+	made, err := l.Create(t.Context(), caller, ada, manager.CreateRequest{
+		DisplayName: ptr("thesis"), Image: ptr(workspacetest.FakeGoodImage), CPUs: ptr(3.0), MemoryMB: ptr[int64](8000), ShmMB: ptr[int64](6000), VolumeMB: ptr[int64](15_000),
+	})
+	require.NoError(t, err)
+	before := made.Record
+	l.reach(before.ID, workspace.StatusRunning)
+	require.NoError(t, l.Delete(t.Context(), caller, ada, before.ID, false))
+	lower := func(change func(*manager.Settings)) {
+		settings := l.Settings()
+		change(&settings)
+		l.Configure(settings)
+	}
+	lower(func(s *manager.Settings) {
+		s.Policy.Limits.CPUs = quota.Range[float64]{Default: 1, Max: 4, Choices: []float64{1, 2, 4}}
+		s.Policy.Limits.MemoryMB.Max = 4000
+		s.Policy.User.StorageMB = 10_000
+	})
+	again := manager.CreateRequest{
+		DisplayName: ptr("thesis"), Image: ptr(workspacetest.FakeGoodImage), CPUs: ptr(3.0), MemoryMB: ptr[int64](8000), ShmMB: ptr[int64](6000), VolumeMB: ptr[int64](15_000),
+		Volume: before.Volume, CreatedAt: &before.CreatedAt,
+	}
+	anew := again
+	anew.CreatedAt = nil
+	_, err = l.Create(t.Context(), caller, ada, anew)
+	require.Equal(t, workspace.CodeInvalid, workspace.CodeOf(err), "what is asked for anew is refused")
+	made, err = l.Create(t.Context(), caller, ada, again)
+	require.NoError(t, err)
+	back := l.reach(made.Record.ID, workspace.StatusRunning)
+	require.Equal(t, "The limits have been lowered since: it now has 2 CPUs instead of 3 CPUs, 4 GB of memory instead of 8 GB of memory.", back.Reason)
+	require.Equal(t, []any{2.0, int64(4000), int64(4000), before.Volume}, []any{back.Record.Spec.Compute.CPUs, back.Record.Spec.Compute.MemoryMB, back.Record.Spec.Compute.ShmMB, back.Record.Volume})
+	require.Empty(t, back.AboveLimits)
+
+	t.Log("what may not run any more comes back stopped")
+	require.NoError(t, l.Delete(t.Context(), caller, ada, made.Record.ID, false))
+	lower(func(s *manager.Settings) { s.Policy.User.MemoryMB = 2000 })
+	made, err = l.Create(t.Context(), caller, ada, again)
+	require.NoError(t, err)
+	back = l.get(made.Record.ID)
+	require.Equal(t, workspace.StatusStopped, back.Status)
+	require.Contains(t, back.Reason, "It is back, but may not run now. Your quota is 2 GB of memory in all, and this needs 4 GB.")
+	require.Contains(t, back.Reason, "4 GB of memory instead of 8 GB of memory")
+}
+
 func TestManager_LowersMemoryNotBelowWhatIsUsed(t *testing.T) {
 	l := newLab(t)
 	id := l.have("thesis", 4000)

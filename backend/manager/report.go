@@ -29,7 +29,7 @@ func (m *Manager) Quota(caller Caller, owner workspace.Owner) (QuotaReport, erro
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	books := m.books("")
+	books := m.books()
 	report := QuotaReport{Lines: books.Report(owner), Groups: m.settings.Load().Policy.GroupsOf(owner)}
 	for _, e := range m.entries {
 		if e.record.Owner != owner {

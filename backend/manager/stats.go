@@ -50,13 +50,12 @@ func (m *Manager) lookAtStats(ctx context.Context, before map[string]workspace.S
 	ctx, cancel := context.WithTimeout(ctx, 2*statsEvery)
 	defer cancel()
 	running, handles := m.runningHandles()
-	if len(handles) == 0 {
-		m.uses.Store(nil)
-		return
-	}
-	stats, err := m.Options.Engine.Stats(ctx, handles)
-	if err != nil {
-		return // the session finds out whether the engine is away
+	var stats []workspace.Stats
+	if len(handles) > 0 {
+		var err error
+		if stats, err = m.Options.Engine.Stats(ctx, handles); err != nil {
+			return // the session finds out whether the engine is away
+		}
 	}
 	uses := map[workspace.Owner][]Use{}
 	for _, now := range stats {
@@ -73,7 +72,13 @@ func (m *Manager) lookAtStats(ctx context.Context, before map[string]workspace.S
 			delete(before, handle)
 		}
 	}
-	m.uses.Store(&uses)
+	if last := m.uses.Swap(&uses); last != nil {
+		for owner := range *last {
+			if uses[owner] == nil {
+				m.board.announceUse(owner, nil) // the last one that ran has ended
+			}
+		}
+	}
 	for owner, list := range uses {
 		m.board.announceUse(owner, list)
 	}

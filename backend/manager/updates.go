@@ -14,6 +14,7 @@ const imagesEvery = time.Minute
 
 // knownImage is what was last found out about a name.
 type knownImage struct {
+	looked  bool     // the rest says something
 	id      string   // of its content here, "" = it is not here
 	digests []string // by which registries know that
 	remote  string   // what its registry has; "" = not known
@@ -23,7 +24,12 @@ type knownImage struct {
 // update says what of an image is newer than what a container was made of; "" when nothing is known to be.
 func update(image string, runs string, known knownImage, policy workspace.PullPolicy) string {
 	switch {
-	case runs != "" && known.id != "" && runs != known.id:
+	case known.id == "":
+		return "" // see gone
+	case runs != "" && runs != known.id:
+		if known.remote != "" && !slices.Contains(known.digests, known.remote) {
+			return "The name of its image stands for another version here now. A restart uses that."
+		}
 		return "A newer version of its image is here. A restart uses it."
 	case known.remote == "" || len(known.digests) == 0 || slices.Contains(known.digests, known.remote):
 		return ""
@@ -31,6 +37,18 @@ func update(image string, runs string, known knownImage, policy workspace.PullPo
 		return "Its registry has a newer version of its image. A restart gets it."
 	}
 	return "Its registry has a newer version of its image: docker pull " + image + ", then a restart uses it."
+}
+
+// gone says that the name of an image stands for nothing here any more; "" when it does, or when nobody knows. What was made
+// of it goes on.
+func gone(image string, known knownImage, policy workspace.PullPolicy) string {
+	switch {
+	case !known.looked || known.id != "":
+		return ""
+	case policy == workspace.PullNever:
+		return "The image " + image + " is not on this machine any more. It runs on, but cannot be started again before that is back."
+	}
+	return "The image " + image + " is not on this machine any more. It runs on, and its next start has to get it again."
 }
 
 // watchImages follows what the tags of images stand for, here and at registries, until ctx ends.
@@ -69,7 +87,7 @@ func (m *Manager) lookAtImages(ctx context.Context) {
 	}
 	for _, state := range states {
 		known := names[state.Image]
-		known.id, known.digests = state.ID, state.Digests
+		known.looked, known.id, known.digests = true, state.ID, state.Digests
 		pinned := strings.Contains(state.Image, "@sha256:")
 		if every > 0 && len(state.Digests) > 0 && !pinned && now.Sub(known.asked) >= every {
 			known.asked = now
@@ -85,17 +103,19 @@ func (m *Manager) lookAtImages(ctx context.Context) {
 	defer m.mu.Unlock()
 	m.images = names
 	for _, e := range m.entries {
-		if m.updateOf(e) != e.published.Update {
+		if newer, gone := m.imageOf(e); newer != e.published.Update || gone != e.published.ImageGone {
 			m.publish(e)
 		}
 	}
 }
 
-// updateOf says what of a workspace's image is newer. The caller holds the lock.
-func (m *Manager) updateOf(e *entry) string {
-	known, there := m.images[e.record.Spec.Image]
-	if !there || e.observed == nil || !alive(e.observed) || e.observed.Image != e.record.Spec.Image {
-		return ""
+// imageOf says what of a workspace's image is newer, and that it is gone. The caller holds the lock.
+func (m *Manager) imageOf(e *entry) (newer, isGone string) {
+	image := e.record.Spec.Image
+	known, there := m.images[image]
+	if !there || e.observed == nil || !alive(e.observed) || e.observed.Image != image {
+		return "", ""
 	}
-	return update(e.record.Spec.Image, e.observed.ImageID, known, m.pullPolicy(e.record.Spec.Image))
+	policy := m.pullPolicy(image)
+	return update(image, e.observed.ImageID, known, policy), gone(image, known, policy)
 }

@@ -46,9 +46,11 @@ type CreateRequest struct {
 	ContainerMB       *int64
 	IdleTimeout       *time.Duration
 	ClearVolumeOnStop bool
-	Stopped           bool       // create it without starting it
-	Volume            string     // a kept volume to use; "" = a new one
-	CreatedAt         *time.Time // when it was made first, of one that was deleted and is made again; nil = now
+	Stopped           bool   // create it without starting it
+	Volume            string // a kept volume to use; "" = a new one
+	// CreatedAt is when it was made first, of one that was deleted and is made again; nil = now. What is more than the limits
+	// allow by now is then lowered, and what may not run by now comes back stopped.
+	CreatedAt *time.Time
 }
 
 // UpdateRequest is what can be changed; nil means unchanged.
@@ -131,7 +133,7 @@ func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Own
 	if err := m.refuseWithoutEngine(); err != nil {
 		return nil, nil, err
 	}
-	spec, err := m.newSpec(owner, request)
+	spec, told, err := m.newSpec(owner, request)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -141,7 +143,7 @@ func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Own
 	now := m.Now()
 	record := workspace.Record{
 		UID: m.NewUID(), Owner: owner, Spec: spec, Desired: workspace.DesiredRunning, Attempt: 1,
-		CreatedAt: now, UpdatedAt: now, DesiredAt: now,
+		CreatedAt: now, UpdatedAt: now, DesiredAt: now, Notice: told,
 	}
 	if request.Stopped {
 		record.Desired = workspace.DesiredStopped
@@ -155,7 +157,15 @@ func (m *Manager) create(ctx context.Context, caller Caller, owner workspace.Own
 	if err := m.nameIt(&record, request.Volume); err != nil {
 		return nil, nil, err
 	}
-	if err := m.obey(&record, nil, m.admission(record, nil, true, !request.Stopped)); err != nil {
+	d := m.admission(record, nil, true, !request.Stopped)
+	if d.Verdict == quota.Refused && request.CreatedAt != nil && !request.Stopped {
+		if atRest := m.admission(record, nil, true, false); atRest.Verdict == quota.Admitted {
+			record.Desired, record.NoticeCode = workspace.DesiredStopped, workspace.ReasonOverQuota
+			record.Notice = strings.TrimSpace("It is back, but may not run now. " + d.Reason + " " + told)
+			d = atRest
+		}
+	}
+	if err := m.obey(&record, nil, d); err != nil {
 		return nil, nil, err
 	}
 	if err := m.Store.PutRecord(ctx, record); err != nil {
@@ -218,7 +228,8 @@ func (m *Manager) newID(owner workspace.Owner, displayName string) workspace.ID 
 	return workspace.NewID(m.Namespace, owner, displayName, taken)
 }
 
-func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec workspace.Spec, err error) {
+// newSpec is the spec of a new workspace; told says what of one that is made again was lowered. The caller holds the lock.
+func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec workspace.Spec, told string, err error) {
 	spec = workspace.Spec{DisplayName: DefaultDisplayName, ClearVolumeOnStop: request.ClearVolumeOnStop}
 	if catalog := m.settings.Load().Catalog; len(catalog) > 0 {
 		spec.Image = catalog[0].Image
@@ -226,7 +237,7 @@ func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec wo
 	assign(&spec.DisplayName, request.DisplayName)
 	assign(&spec.Image, request.Image)
 	if spec.Profile, err = m.profileFor(request.Profile, spec.Image); err != nil {
-		return spec, err
+		return spec, "", err
 	}
 	limits := m.LimitsFor(owner, spec.Profile)
 	spec.IdleTimeout, spec.Compute.GPUs = limits.IdleTimeout.Default, limits.GPUs.Default
@@ -240,18 +251,21 @@ func (m *Manager) newSpec(owner workspace.Owner, request CreateRequest) (spec wo
 	assign(&spec.Storage.ContainerMB, request.ContainerMB)
 	assign(&spec.IdleTimeout, request.IdleTimeout)
 	if err := refuseZero(spec, request.CPUs, request.MemoryMB); err != nil {
-		return spec, err
+		return spec, "", err
 	}
 	spec = limits.Complete(spec)
+	if request.CreatedAt != nil {
+		spec, told = limits.MeetAgain(spec)
+	}
 	if kept := m.volumes[request.Volume]; kept.Owner == owner {
 		if held := heldTo(kept); request.VolumeMB == nil && held > 0 {
 			spec.Storage.VolumeMB = min(spec.Storage.VolumeMB, held)
 		}
 		if err := refuseMoreThanMade(kept, spec.Storage.VolumeMB); err != nil {
-			return spec, err
+			return spec, "", err
 		}
 	}
-	return spec, m.checkSpec(owner, spec, nil)
+	return spec, told, m.checkSpec(owner, spec, nil)
 }
 
 // heldTo is the size to which the engine holds a volume, in MB; 0 = to none, or to one that nobody knows.

@@ -49,6 +49,8 @@ const (
 	MinMemoryMB = 6    // Docker refuses less
 	// MinProcesses is what an IDE does not start with less than.
 	MinProcesses = 16
+	// MaxProcesses is what Linux can number (PID_MAX_LIMIT): it refuses to start what has a limit beyond.
+	MaxProcesses = 1 << 22
 )
 
 // CapToHost lowers every maximum (and default) to what the host has, so that nothing is offered that cannot be had.
@@ -115,6 +117,8 @@ type rule struct {
 	check func(l *Limits, spec *workspace.Spec) error
 	// meet lowers what is more than allowed, and reports whether it was.
 	meet func(l *Limits, spec *workspace.Spec) bool
+	// choose takes the next lower choice, else the default, in place of what is among the choices no more.
+	choose func(l *Limits, spec *workspace.Spec)
 }
 
 func limit[T Amount](field, what string, least T, of func(*Limits) Range[T], format func(T) string, in func(*workspace.Spec) *T) rule {
@@ -131,6 +135,16 @@ func limit[T Amount](field, what string, least T, of func(*Limits) Range[T], for
 			}
 			*value = most
 			return true
+		},
+		choose: func(l *Limits, spec *workspace.Spec) {
+			value, r := in(spec), of(l)
+			if len(r.Choices) == 0 || slices.Contains(r.Choices, *value) || *value == r.Default {
+				return
+			}
+			lower := slices.DeleteFunc(slices.Clone(r.Choices), func(choice T) bool { return choice > *value })
+			if *value = r.Default; len(lower) > 0 {
+				*value = slices.Max(lower)
+			}
 		},
 	}
 }
@@ -241,11 +255,28 @@ func (l Limits) Above(spec workspace.Spec) (fields []string) {
 
 // Meet lowers what is more than is allowed now, and says what became of it; "" when nothing was.
 func (l Limits) Meet(spec workspace.Spec) (met workspace.Spec, told string) {
+	return l.lower(spec, func(one rule, spec *workspace.Spec) { one.meet(&l, spec) })
+}
+
+// MeetAgain is Meet for a workspace that was deleted and is made again, which is checked as a new one: it takes today's
+// choices, too, and no more shared memory than is left of memory.
+func (l Limits) MeetAgain(spec workspace.Spec) (met workspace.Spec, told string) {
+	met, told = l.lower(spec, func(one rule, spec *workspace.Spec) {
+		one.meet(&l, spec)
+		one.choose(&l, spec)
+	})
+	if told != "" {
+		met.AskedShmMB = min(met.AskedShmMB, met.Compute.MemoryMB)
+	}
+	return met, told
+}
+
+func (l Limits) lower(spec workspace.Spec, follow func(rule, *workspace.Spec)) (met workspace.Spec, told string) {
 	var changes []string
 	met = spec
 	for _, one := range rules {
 		before := met
-		if one.meet(&l, &met) {
+		if follow(one, &met); !one.same(&before, &met) {
 			changes = append(changes, fmt.Sprintf("%s instead of %s", describe(one.field, &met), describe(one.field, &before)))
 		}
 	}
@@ -292,6 +323,8 @@ func checkRange[T Amount](field, what string, value, least T, r Range[T], format
 	switch {
 	case countsMB(field) && float64(value) > maxCountable:
 		return workspace.Invalid(field, "%s %s are more than can be counted.", format(value), what)
+	case field == "compute.processes" && float64(value) > MaxProcesses:
+		return workspace.Invalid(field, "%s %s are more than Linux can number, which is %d.", format(value), what, MaxProcesses)
 	case value < least:
 		return workspace.Invalid(field, "%s %s are too little; at least %s are needed.", format(value), what, format(least))
 	case r.Max > 0 && value > r.Max:

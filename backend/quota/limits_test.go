@@ -40,6 +40,7 @@ func TestLimits_Check(t *testing.T) {
 		"negative CPUs":      {func(s *workspace.Spec) { s.Compute.CPUs = -1 }, "compute.cpus", "too little"},
 		"too much memory":    {func(s *workspace.Spec) { s.Compute.MemoryMB = 9000 }, "compute.memory", "9 GB of memory are more than the 8 GB allowed."},
 		"too little memory":  {func(s *workspace.Spec) { s.Compute.MemoryMB = 5 }, "compute.memory", "at least 6 MB"},
+		"too many processes": {func(s *workspace.Spec) { s.Compute.Processes = 4_194_305 }, "compute.processes", "4194305 processes are more than Linux can number, which is 4194304."},
 		"no choice":          {func(s *workspace.Spec) { s.IdleTimeout = time.Minute }, "idle_timeout", "not among the choices"},
 		"too large a volume": {func(s *workspace.Spec) { s.Storage.VolumeMB = 60_000 }, "storage.volume_size", "60 GB of files"},
 	} {

@@ -87,6 +87,7 @@ type Workspace struct {
 	Storage        StorageUse
 	Idle           IdleView
 	Update         string   // a sentence when the tag of its image stands for something newer
+	ImageGone      string   // a sentence when the tag of its image stands for nothing on its machine
 	AboveLimits    []string // fields that are more than is allowed now; they are lowered at the next start
 	Version        uint64   // grows with every published change of any workspace
 }
@@ -197,9 +198,9 @@ func ActionsFor(status Status, desired Desired, engineDown bool) []Action {
 		return []Action{ActionOpen, ActionStop, ActionRestart, ActionUpdate, ActionDelete}
 	case StatusPending:
 		return []Action{ActionCancel, ActionStop, ActionUpdate, ActionDelete}
-	case StatusStopped:
+	case StatusStopped, StatusSucceeded, StatusFailed:
 		return []Action{ActionStart, ActionUpdate, ActionDelete}
-	case StatusSucceeded, StatusFailed, StatusUnknown:
+	case StatusUnknown:
 		return []Action{ActionStart, ActionStop, ActionUpdate, ActionDelete}
 	case StatusTerminating:
 		if desired == DesiredStopped {

@@ -47,6 +47,15 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// A page that offers to stop what has ended looks as if it still ran.
+func TestActionsFor_WhatHasEndedCannotBeStopped(t *testing.T) {
+	for _, status := range []Status{StatusStopped, StatusSucceeded, StatusFailed} {
+		actions := ActionsFor(status, DesiredRunning, false)
+		require.NotContains(t, actions, ActionStop, status)
+		require.Contains(t, actions, ActionStart, status)
+	}
+}
+
 // Every situation has a status that its owner can leave, unless the engine is away or the workspace is being deleted.
 func TestDescribe_NoStateWithoutAnExit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

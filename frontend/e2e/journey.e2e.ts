@@ -392,6 +392,19 @@ describe('the pages', () => {
     await visitor.leave();
   });
 
+  test('cut no number off, as narrow as a table of them can be', async () => {
+    await program.create({ display_name: 'runs', storage: { volume_size: 15_500 } });
+    await until('its files are measured', async () => (await program.workspaces()).every(({ storage }) => storage.volume_used !== null));
+    const visitor = await visit();
+    await visitor.page.locator('[data-workspace]').getByText('of 15.5 GB').waitFor();
+    for (const width of [320, 720, 938, 960, 1024, 1056, 1280]) {
+      await visitor.page.setViewportSize({ width, height: 800 });
+      const cut = await visitor.page.evaluate(() => [...document.querySelectorAll('[data-workspace] .numbers > span')].filter((text) => text.scrollWidth > text.clientWidth).map((text) => text.textContent));
+      expect(cut, `at ${width} px`).toEqual([]);
+    }
+    await visitor.leave();
+  });
+
   test('work by keyboard alone', async () => {
     const visitor = await visit();
     const { page } = visitor;

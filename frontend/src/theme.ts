@@ -1,22 +1,22 @@
 // The look: the only colours, sizes and motions in use. Style sheets reach the colours as var(--lab-palette-<name>).
 import { createTheme } from '@mui/material/styles';
 
-const light = {
+export const light = {
   paper: '#FBFAF8', surface: '#FFFFFF', raised: '#F4F2EE', line: '#E4E0D9',
   ink: '#1C1B1A', ink2: '#5C5852', ink3: '#736E66',
   accent: '#0F6B66', accentInk: '#FFFFFF', accentSoft: '#DCEEEC',
   run: '#1A7F43', busy: '#1F5FBF', warn: '#9A5B00', fail: '#B3261E', off: '#77726A',
   warnSoft: '#FBEFD9', failSoft: '#FBE4E1', busySoft: '#E2ECFA',
-  track: '#E9E5DE', use: '#0F6B66', held: '#9CCBC6', overlay: '0 12px 40px rgba(30,25,15,.16)',
+  track: '#EDEAE4', use: '#0B5A55', held: '#528F8A', overlay: '0 12px 40px rgba(30,25,15,.16)',
 };
 
-const dark: typeof light = {
+export const dark: typeof light = {
   paper: '#141516', surface: '#1B1D1F', raised: '#232629', line: '#2E3236',
   ink: '#ECEAE6', ink2: '#AAA69F', ink3: '#918D86',
   accent: '#4FB8AE', accentInk: '#0B1F1D', accentSoft: '#173633',
   run: '#5CC98A', busy: '#7FB0F5', warn: '#E5B15C', fail: '#F2877C', off: '#8D8981',
   warnSoft: '#33280F', failSoft: '#3A1B18', busySoft: '#17263D',
-  track: '#2C3034', use: '#4FB8AE', held: '#27544F', overlay: '0 12px 40px rgba(0,0,0,.5)',
+  track: '#2C3034', use: '#66D3C8', held: '#37867E', overlay: '0 12px 40px rgba(0,0,0,.5)',
 };
 
 type Tokens = typeof light;

@@ -269,9 +269,53 @@ describe('creating', () => {
 
 describe('what cannot be sent', () => {
   test.each([
+    ['of blanks', '   ', 'A name is needed.'],
+    ['that is too long, which is not cut without a word', 'x'.repeat(140), 'The name has 140 characters; 128 are allowed.'],
+    ['of too many emoji', '😀'.repeat(129), 'The name has 129 characters; 128 are allowed.'],
+  ])('a name %s', async (_, typed, sentence) => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    await user.clear(name);
+    await user.click(name);
+    await user.paste(typed);
+    await user.type(name, '{Enter}');
+    expect(await screen.findByText(sentence)).toBeInTheDocument();
+    expect(name).toHaveValue(typed);
+    expect(name).toBeInvalid();
+    expect(create).not.toHaveBeenCalled();
+  });
+  test('an emoji is one character of a name', async () => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    const name = await screen.findByRole('textbox', { name: 'Name' });
+    await user.clear(name);
+    await user.click(name);
+    await user.paste('😀'.repeat(128));
+    await user.type(name, '{Enter}');
+    await waitFor(() => expect(create).toHaveBeenCalledWith(expect.objectContaining({ display_name: '😀'.repeat(128) })));
+  });
+  test('a number without a maximum: too much and nothing are said as soon as they are typed, and stay', async () => {
+    const { user, client } = await show(`${home}/new`);
+    const create = vi.spyOn(client, 'create');
+    await user.click(await screen.findByText(/^More:/));
+    const processes = screen.getByRole('spinbutton', { name: 'Processes, at most' });
+    for (const [typed, sentence] of [['0', 'At least 1.'], ['1e308', 'That is more than can be counted.']] as const) {
+      await user.clear(processes);
+      await user.type(processes, typed);
+      expect(processes).toHaveAccessibleDescription(sentence);
+      await user.tab();
+      expect(processes).toHaveAccessibleDescription(sentence);
+      await user.type(processes, '{Enter}');
+    }
+    expect(create).not.toHaveBeenCalled();
+  });
+  test.each([
     ['nothing', '', 'A number is needed here.'],
     ['too much', '9', 'At most 8 GB.'],
     ['less than nothing', '-1', 'Not below 0.'],
+    ['zero, which would be taken for nothing said', '0', 'At least 1 MB.'],
+    ['more than can be counted', '1e308', 'At most 8 GB.'],
   ])('a number: %s is said at its field in our own words', async (_, typed, sentence) => {
     const { user, client } = await show(`${home}/new`);
     const create = vi.spyOn(client, 'create');

@@ -54,7 +54,7 @@ export function workspace(part: Partial<Workspace> = {}): Workspace {
     storage: storage({ volume: `${id}-vol` }), port: 0, gpu_ids: [], gpus_since: null, position: 0, above_limits: [], idle: null, grace_until: null, update_available: '',
     idle_timeout: 0, clear_volume_on_stop: false, desired: 'running', status: 'running', phase: '', reason: '', reason_code: '',
     status_since: '2026-11-12T10:00:00Z', created_at: '2026-11-12T09:00:00Z', updated_at: '2026-11-12T10:00:00Z', access_url: null,
-    actions: ['open', 'stop', 'restart', 'update', 'delete'], pending_restart: [], progress: null,
+    actions: ['open', 'stop', 'restart', 'update', 'delete'], image_gone: '', pending_restart: [], progress: null,
     ...part,
   };
 }

@@ -28,6 +28,10 @@ func TestSizes_OfADaemonWithSnapshotsAndProjectQuotas(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"ID": %q, "Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}`, id)
 		case "images/json":
 			_, _ = io.WriteString(w, images)
+		case "images/ours:1/json":
+			w.WriteHeader(http.StatusNotFound)
+		case "images/ours:2/json":
+			_, _ = io.WriteString(w, `{"Id": "sha256:2"}`)
 		case "containers/json":
 			_, _ = io.WriteString(w, "[]")
 		case "volumes/create":
@@ -62,6 +66,15 @@ func TestSizes_OfADaemonWithSnapshotsAndProjectQuotas(t *testing.T) {
 	_, err = e.Host(t.Context())
 	require.NoError(t, err)
 	require.Len(t, volumes, 3, "another daemon is tried anew")
+
+	t.Log("all images are listed only where none of ours is here")
+	require.Contains(t, asked, "GET images/json")
+	e.builds = map[string]Build{"ours:1": {}, "ours:2": {}}
+	asked, id = nil, "third"
+	host, err = e.Host(t.Context())
+	require.NoError(t, err)
+	require.True(t, host.Enforces.Tried)
+	require.NotContains(t, asked, "GET images/json")
 }
 
 func TestSizeToAsk_OnlyBtrfsCountsTheImage(t *testing.T) {

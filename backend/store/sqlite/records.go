@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"lab-workspace-manager/backend/workspace"
 )
@@ -170,23 +173,45 @@ func (s *Store) SetMeta(ctx context.Context, key, value string) error {
 	return nil
 }
 
-// readAll decodes the one JSON column of a query's rows.
-func readAll[T any](ctx context.Context, db *sql.DB, query string, args ...any) (values []T, err error) {
+// readAll decodes the one JSON column of a query's rows, in their order. Decoding is most of a start with thousands of records,
+// so all processors do it.
+func readAll[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
+	texts, err := readTexts(ctx, db, query, args...)
+	if err != nil || len(texts) == 0 {
+		return nil, err
+	}
+	values := make([]T, len(texts))
+	var decoding errgroup.Group
+	share := (len(texts)-1)/runtime.GOMAXPROCS(0) + 1
+	for from := 0; from < len(texts); from += share {
+		decoding.Go(func() error {
+			for i := from; i < min(from+share, len(texts)); i++ {
+				if err := json.Unmarshal(texts[i], &values[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := decoding.Wait(); err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+// readTexts returns the one column of a query's rows.
+func readTexts(ctx context.Context, db *sql.DB, query string, args ...any) (texts [][]byte, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var data sql.RawBytes
-		if err := rows.Scan(&data); err != nil {
+		var text []byte
+		if err := rows.Scan(&text); err != nil {
 			return nil, err
 		}
-		var value T
-		if err := json.Unmarshal(data, &value); err != nil {
-			return nil, err
-		}
-		values = append(values, value)
+		texts = append(texts, text)
 	}
-	return values, rows.Err()
+	return texts, rows.Err()
 }

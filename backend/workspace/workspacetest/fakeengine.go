@@ -104,6 +104,13 @@ func (f *FakeEngine) AddImage(image string) {
 	f.images[image] = fakeImage{behaviourGood}
 }
 
+// RemoveImage takes an image away, as somebody does who removes its tag. What was made of it goes on.
+func (f *FakeEngine) RemoveImage(image string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.images, image)
+}
+
 // GoAway makes the engine answer nothing until ComeBack; connections are lost.
 func (f *FakeEngine) GoAway() {
 	f.mu.Lock()

@@ -1340,6 +1340,8 @@ export interface components {
             idle: components["schemas"]["Idle"];
             /** @description Seconds without use after which it stops, 0 = never. */
             idle_timeout: (number | null) | string;
+            /** @description A sentence when it runs and the tag of its image stands for nothing on its machine any more; else empty. */
+            image_gone: string;
             /**
              * @description The image as people call it.
              * @example JupyterLab
@@ -1389,7 +1391,7 @@ export interface components {
             container_image?: string | null;
             /**
              * Format: date-time
-             * @description When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. Now when left out.
+             * @description When it was made first, for one that was deleted and is made again: so that it is back at its place in lists. What is more than the limits allow by now is lowered then, and what may not run by now comes back stopped; both are said in its reason. Now when left out.
              */
             created_at?: string | null;
             /**
@@ -2108,6 +2110,8 @@ export interface operations {
                         idle: components["schemas"]["Idle"];
                         /** @description Seconds without use after which it stops, 0 = never. */
                         idle_timeout: (number | null) | string;
+                        /** @description A sentence when it runs and the tag of its image stands for nothing on its machine any more; else empty. */
+                        image_gone: string;
                         /**
                          * @description The image as people call it.
                          * @example JupyterLab

@@ -55,6 +55,12 @@ export function Bar({ user, findField, onShowKeys }: Props) {
   );
 }
 
+/** Goes to the first row, once the list below shows what was typed. */
+function focusFirstFound(): void {
+  if (document.querySelector('[data-behind="true"]') !== null) requestAnimationFrame(focusFirstFound);
+  else document.querySelector<HTMLElement>('[data-workspace]')?.focus();
+}
+
 function FindField({ user, field }: { user: string; field: RefObject<HTMLInputElement | null> }) {
   const { text, setText } = useFind();
   const navigate = useNavigate();
@@ -78,7 +84,7 @@ function FindField({ user, field }: { user: string; field: RefObject<HTMLInputEl
             event.currentTarget.blur();
           } else if (event.key === 'Enter' || event.key === 'ArrowDown') {
             event.preventDefault();
-            document.querySelector<HTMLElement>('[data-workspace]')?.focus();
+            focusFirstFound();
           }
         }}
       />

@@ -37,7 +37,7 @@ function Timeout({ label, labelHidden = false, limit, value, before = 0, onChang
     return (
       <div>
         {!labelHidden && <h2>{label}</h2>}
-        <LimitField label="Stop after so many minutes without use" labelHidden limit={limit} value={value} before={before} onChange={onChange} problem={problem} hint={limit.max > 0 ? '' : '0 keeps it running.'} />
+        <LimitField label="Stop after so many minutes without use" labelHidden limit={limit} value={value} before={before} onChange={onChange} problem={problem} hint={limit.max > 0 ? '' : '0 keeps it running.'} mayBeZero />
       </div>
     );
   }

@@ -18,17 +18,25 @@ interface Props {
   problem?: string | undefined;
   /** What a value means, below the field. */
   hint?: string;
+  /** Whether 0 is an answer. Elsewhere it would be taken for nothing said. */
+  mayBeZero?: boolean;
 }
 
 /** A number within a limit: one of its choices where there are some, else free up to its maximum. Sizes are typed in GB, times in minutes. */
-export function LimitField({ label, labelHidden = false, limit, value, before = 0, onChange, problem = '', hint = '' }: Props) {
+export function LimitField({ label, labelHidden = false, limit, value, before = 0, onChange, problem = '', hint = '', mayBeZero = false }: Props) {
   const inGigabytes = limit.unit === 'MB';
   const inMinutes = limit.unit === 's';
   const scale = inGigabytes ? 1000 : inMinutes ? 60 : 1;
   const [typed, setTyped] = useState<string | undefined>();
   const format = inGigabytes ? formatMB : limit.unit === 'CPUs' ? formatCpus : inMinutes ? (seconds: number) => formatDuration(seconds * 1000) : formatNumber;
-  const complaint = useComplaint((validity) => (validity.rangeOverflow ? `At most ${format(limit.max)}.` : validity.rangeUnderflow ? 'Not below 0.' : 'A number is needed here.'));
-  const wrong = complaint.text !== '' ? complaint.text : problem;
+  const least = mayBeZero ? 0 : limit.unit === 'CPUs' ? 0.01 : 1;
+  const tooMuch = limit.max > 0 ? `At most ${format(limit.max)}.` : 'That is more than can be counted.';
+  const tooLittle = mayBeZero ? 'Not below 0.' : `At least ${format(least)}.`;
+  const complaint = useComplaint((validity) => (validity.rangeOverflow ? tooMuch : validity.rangeUnderflow ? (Number(typed) < 0 ? 'Not below 0.' : tooLittle) : 'A number is needed here.'));
+  // What nobody could answer is not asked; the rest the server knows better.
+  const unaskable = (number: number): string => (number > Number.MAX_SAFE_INTEGER ? tooMuch : number >= 0 && number < least ? tooLittle : '');
+  const refused = typed === undefined || typed.trim() === '' ? '' : unaskable(Number(typed) * scale);
+  const wrong = complaint.text !== '' ? complaint.text : refused !== '' ? refused : problem;
   const helper = wrong !== '' ? wrong : [limit.max > 0 ? `Up to ${format(limit.max)}` : '', hint].filter((part) => part !== '').join('. ');
 
   if (limit.choices.length > 0) {
@@ -54,16 +62,16 @@ export function LimitField({ label, labelHidden = false, limit, value, before = 
       onChange={(event) => {
         setTyped(event.target.value);
         complaint.forget();
-        const number = Number(event.target.value);
-        if (event.target.value.trim() !== '' && Number.isFinite(number)) onChange(Math.round(number * scale * 100) / 100);
+        const number = Number(event.target.value) * scale;
+        if (event.target.value.trim() !== '' && unaskable(number) === '') onChange(Math.round(number * 100) / 100);
       }}
       onBlur={() => {
-        setTyped(undefined);
+        if (refused === '') setTyped(undefined);
         complaint.forget();
       }}
       slotProps={{
         // Not of the whole: it would leave room for a star in the frame.
-        htmlInput: { required: true, onInvalid: complaint.onInvalid, 'aria-label': label, min: 0, step: 'any', ...(limit.max > 0 ? { max: Math.max(limit.max, before) / scale } : {}), 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
+        htmlInput: { required: true, onInvalid: complaint.onInvalid, 'aria-label': label, min: least / scale, step: 'any', max: (limit.max > 0 ? Math.max(limit.max, before) : Number.MAX_SAFE_INTEGER) / scale, 'aria-description': limit.max > 0 ? `at most ${formatNumber(limit.max / scale)}` : undefined },
         input: { endAdornment: <InputAdornment position="end">{inGigabytes ? 'GB' : inMinutes ? 'min' : limit.unit}</InputAdornment> },
       }}
     />

@@ -11,6 +11,12 @@ export function nameProblemOf(problem: ApiError | undefined, name: string): stri
 export const noName = 'A name is needed.';
 export const noImage = 'The name of an image is needed.';
 
+/** The server counts characters, not what browsers count, of which an emoji is two. '' = it is not too long. */
+export function longName(name: string): string {
+  const { length } = Array.from(name.trim());
+  return length > 128 ? `The name has ${length} characters; 128 are allowed.` : '';
+}
+
 export function takenName(name: string): string {
   return `You already have a workspace ${name.trim()}.`;
 }

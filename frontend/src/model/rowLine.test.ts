@@ -12,10 +12,10 @@ const hour = { idle_timeout: 3_600 };
 describe('what is most urgent of a running workspace', () => {
   const everything: Partial<Workspace> = {
     ...hour, grace_until: at(30), idle: idle({ since: at(-55), stops_at: at(5) }), storage: storage({ warning: 'Its files are 95 % full.' }),
-    above_limits: ['compute.memory'], reason: 'It was restarted.', pending_restart: ['shm'], update_available: 'There is a newer JupyterLab.',
+    above_limits: ['compute.memory'], reason: 'It was restarted.', pending_restart: ['shm'], image_gone: 'Its image is not here any more.', update_available: 'There is a newer JupyterLab.',
   };
   const less = (...gone: Partial<Workspace>[]): Workspace => workspace(Object.assign({}, everything, ...gone) as Partial<Workspace>);
-  const calm = [{ grace_until: null }, { idle: idle({ since: at(-35), stops_at: at(25) }) }, { storage: storage() }, { idle: null }, { above_limits: [] }, { reason: '' }, { pending_restart: [] }, { update_available: '' }];
+  const calm = [{ grace_until: null }, { idle: idle({ since: at(-35), stops_at: at(25) }) }, { storage: storage() }, { idle: null }, { above_limits: [] }, { reason: '' }, { pending_restart: [] }, { image_gone: '' }, { update_available: '' }];
   test.each([
     [0, 'grace', `full: stops at ${formatTime(at(30))} unless you free space`, true],
     [1, 'idle', `stops in 5 min, unused since ${formatTime(at(-55))}`, true],
@@ -24,8 +24,9 @@ describe('what is most urgent of a running workspace', () => {
     [4, 'above', 'above its limit: memory; lowered at the next start', false],
     [5, 'reason', 'It was restarted.', false],
     [6, 'restart', 'changed, acts after a restart: shared memory', false],
-    [7, 'update', 'update available', false],
-    [8, 'since', '', false],
+    [7, 'gone', 'image is gone', false],
+    [8, 'update', 'update available', false],
+    [9, 'since', '', false],
   ])('with %d things settled: %s', (settled, kind, text, warn) => expect(rowLine(less(...calm.slice(0, settled)), now)).toMatchObject({ kind, text, warn }));
 
   test('only a countdown can be extended', () => {

@@ -3,7 +3,7 @@ import type { Workspace } from '../api/types';
 import { formatDuration, formatTime } from './format';
 
 export interface RowLine {
-  kind: 'grace' | 'idle' | 'full' | 'above' | 'kept' | 'restart' | 'update' | 'reason' | 'since';
+  kind: 'grace' | 'idle' | 'full' | 'above' | 'kept' | 'restart' | 'gone' | 'update' | 'reason' | 'since';
   text: string;
   /** Something will be lost or stopped unless somebody acts. */
   warn: boolean;
@@ -37,6 +37,7 @@ export function rowLine(workspace: Workspace, now: number): RowLine {
   if (kept !== null && Date.parse(kept) > now) return line('kept', `kept until ${formatTime(kept)}`, { title: 'You asked to keep it until then, used or not.' });
   if (workspace.reason !== '') return line('reason', workspace.reason);
   if (workspace.pending_restart.length > 0) return line('restart', `changed, acts after a restart: ${namesOf(workspace.pending_restart)}`);
+  if (workspace.image_gone !== '') return line('gone', 'image is gone', { title: workspace.image_gone });
   if (workspace.update_available !== '') return line('update', 'update available', { title: workspace.update_available });
   return line('since', '');
 }

@@ -44,7 +44,7 @@ export function RenameDialog({ workspace, onClose }: { workspace: Workspace; onC
             onFocus={(event) => event.target.select()}
             error={wrong !== ''}
             helperText={wrong}
-            slotProps={{ htmlInput: { 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+            slotProps={{ htmlInput: { 'aria-label': 'Name', spellCheck: false } }}
           />
         </DialogContent>
         <DialogActions>

@@ -6,7 +6,6 @@ import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import type { Action, Workspace } from '../../api/types';
 import { useHost } from '../../components/useHost';
-import { hasEnded } from '../../model/state';
 import { pathTo } from '../../paths';
 import { DeleteFilesDialog } from './DeleteFilesDialog';
 import { RenameDialog } from './RenameDialog';
@@ -51,7 +50,7 @@ export function WorkspaceMenu({ workspace, readOnly, onGone }: Props) {
         <Menu open anchorEl={anchor} onClose={() => setAnchor(null)} anchorOrigin={{ vertical: 'bottom', horizontal: 'right' }} transformOrigin={{ vertical: 'top', horizontal: 'right' }}>
           {can('open') && item('Open', () => actions.open(workspace))}
           {can('start') && item('Start', () => void actions.start(workspace))}
-          {can('stop') && !hasEnded(workspace) && item(can('cancel') ? 'Cancel start' : 'Stop', () => void actions.stop(workspace))}
+          {can('stop') && item(can('cancel') ? 'Cancel start' : 'Stop', () => void actions.stop(workspace))}
           {can('restart') && item('Restart', () => void actions.restart(workspace))}
           {can('update') && item('Edit', () => void navigate(pathTo.detail(workspace.owner, workspace.id, 'settings')))}
           {can('update') && host?.can.rename === true && item('Rename', () => setDialog('rename'))}

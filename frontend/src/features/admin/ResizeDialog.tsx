@@ -85,6 +85,7 @@ export function ResizeDialog({ workspace, owner, onClose }: { workspace: Workspa
                         setProblem(undefined);
                       }}
                       problem={problems[problemAt]}
+                      mayBeZero={field === 'gpus'}
                     />
                   </div>
                 ),

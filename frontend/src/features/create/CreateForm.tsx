@@ -20,7 +20,7 @@ import { useNow } from '../../components/useNow';
 import { useUser } from '../../components/user';
 import { followLimits, inputOf, nameOf, newDraft, profileOf, type Draft } from '../../model/draft';
 import { formatAgo, formatMB } from '../../model/format';
-import { isAtField, nameProblemOf, noName, takenName } from '../../model/problems';
+import { isAtField, longName, nameProblemOf, noName, takenName } from '../../model/problems';
 import { pathTo } from '../../paths';
 import styles from './CreateForm.module.css';
 import { Fits } from './Fits';
@@ -35,6 +35,9 @@ interface Props {
   kept: Volume[];
   wish: { anyImage: boolean; volume: string };
 }
+
+/** Of a name: something that is seen. */
+const notBlank = String.raw`.*\S.*`;
 
 /** Fields of which a problem could not be seen. */
 const foldedAway = /^(storage|compute\.(shm|processes|gpus)|idle_timeout|port|profile)/;
@@ -68,7 +71,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
 
   const name = nameOf(draft, taken);
   const complaint = useComplaint(() => noName);
-  const nameProblem = complaint.text !== '' ? complaint.text : taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
+  const nameProblem = complaint.text !== '' ? complaint.text : longName(name) !== '' ? longName(name) : taken.includes(name.trim()) ? takenName(name) : nameProblemOf(problem, name);
   const input = inputOf(draft, taken);
   // A name that is missing or taken is said at its field; whether the rest fits is another question.
   const askable = input.container_image === '' ? undefined : { ...input, display_name: 'a name that nobody has' };
@@ -129,7 +132,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
               onFocus={(event) => event.target.select()}
               error={nameProblem !== ''}
               helperText={nameProblem}
-              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-labelledby': 'create-name', maxLength: 128, autoComplete: 'off', spellCheck: false } }}
+              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-labelledby': 'create-name', pattern: notBlank, autoComplete: 'off', spellCheck: false } }}
             />
           </div>
           {host.can.volumes && (
@@ -161,7 +164,7 @@ export function CreateForm({ host, images, workspaces, kept, wish }: Props) {
                 <h3>
                   {title} <ActsWord limit={limit} />
                 </h3>
-                <LimitField label={label} labelHidden limit={limit} value={draft[field]} onChange={(value) => change({ [field]: value })} problem={problems[problemAt]} hint={hint} />
+                <LimitField label={label} labelHidden limit={limit} value={draft[field]} onChange={(value) => change({ [field]: value })} problem={problems[problemAt]} hint={hint} mayBeZero={field === 'shm' || field === 'gpus'} />
               </div>
             ))}
           </div>

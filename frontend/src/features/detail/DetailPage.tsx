@@ -73,6 +73,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
         </div>
       </div>
       {workspace.status === 'running' && <RunningReason workspace={workspace} readOnly={readOnly} />}
+      {workspace.image_gone !== '' && <p className={styles.reason}>{workspace.image_gone}</p>}
       {workspace.update_available !== '' && <p className={styles.reason}>{workspace.update_available}</p>}
       {saysWhy(workspace) && (
         <p className={styles.reason}>
@@ -102,7 +103,7 @@ function Detail({ workspace }: { workspace: Workspace }) {
 
 /** What is urgent of it, unless its reason says it below. */
 function RunningReason({ workspace, readOnly }: { workspace: Workspace; readOnly: boolean }) {
-  const line = rowLine({ ...workspace, reason: '', update_available: '' }, useNow());
+  const line = rowLine({ ...workspace, reason: '', image_gone: '', update_available: '' }, useNow());
   if (line.kind === 'since') return null;
   return (
     <p className={styles.reason} data-warn={line.warn}>

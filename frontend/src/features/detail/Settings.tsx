@@ -115,7 +115,7 @@ export function Settings({ workspace, host, readOnly }: Props) {
               }}
               error={nameProblem !== ''}
               helperText={nameProblem}
-              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', maxLength: 128, spellCheck: false } }}
+              slotProps={{ htmlInput: { onInvalid: complaint.onInvalid, 'aria-label': 'Name', spellCheck: false } }}
             />
           </Row>
         )}
@@ -137,7 +137,7 @@ export function Settings({ workspace, host, readOnly }: Props) {
         </Row>
         {can.limits && limits.gpus.max > 0 && (
           <Row title="GPUs" limit={limits.gpus} can={can}>
-            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} before={before.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} />
+            <LimitField label="GPUs" labelHidden limit={limits.gpus} value={edited.gpus} before={before.gpus} onChange={(gpus) => change({ gpus })} problem={problems['compute.gpus']} mayBeZero />
           </Row>
         )}
         <Row title="Files" limit={{ ...limits.volume_size, acts: workspace.storage.volume_acts }} note={usedNote(workspace.storage.volume_used)} can={can}>
@@ -151,7 +151,7 @@ export function Settings({ workspace, host, readOnly }: Props) {
         </Row>
         {can.limits && (
           <Row title="Shared memory" limit={limits.shm} can={can}>
-            <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" />
+            <LimitField label="Shared memory" labelHidden limit={limits.shm} value={edited.shm} before={before.shm} onChange={(shm) => change({ shm })} problem={problems['compute.shm']} hint="0 goes with the memory" mayBeZero />
           </Row>
         )}
         {can.limits && (

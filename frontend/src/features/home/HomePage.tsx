@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useDeferredValue, useEffect } from 'react';
 import { Link, useLocation } from 'react-router';
 import { queries } from '../../api/cache';
 import { errorOf } from '../../api/client';
@@ -51,7 +51,9 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
   const find = useFind();
   const { data: host } = useQuery(queries.host(client));
   // The API lists the oldest first. Who has many looks for the one just made, which would be below the fold.
-  const shown = workspaces.filter((workspace) => matches(workspace, find.text)).toReversed();
+  // And hundreds of rows must not hold up what is typed.
+  const wanted = useDeferredValue(find.text);
+  const shown = workspaces.filter((workspace) => matches(workspace, wanted)).toReversed();
   useHomeKeys(shown);
   useRendered(shown);
   return (
@@ -67,14 +69,14 @@ function FilledHome({ user, workspaces }: { user: string; workspaces: Workspace[
           <span>Memory</span>
           <span>Disk</span>
         </div>
-        <ul className={styles.rows} data-dimmed={readOnly}>
+        <ul className={styles.rows} data-dimmed={readOnly} data-behind={wanted !== find.text}>
           {shown.map((workspace) => (
             <WorkspaceRow key={workspace.id} workspace={workspace} host={host} readOnly={readOnly} />
           ))}
         </ul>
         {shown.length === 0 && (
           <p className={styles.nothing}>
-            Nothing matches “{find.text}”.{' '}
+            Nothing matches “{wanted}”.{' '}
             <button type="button" className={styles.clear} onClick={() => find.setText('')}>
               Show all {workspaces.length}
             </button>
