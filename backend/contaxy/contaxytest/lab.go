@@ -59,9 +59,10 @@ const (
 // shared are the labs that run for the tests of this process.
 var shared struct {
 	sync.Mutex
-	kept bool // until Main ends
-	labs map[Options]*Lab
-	turn *os.File // locked as long as there is a lab
+	kept  bool // until Main ends
+	labs  map[Options]*Lab
+	turn  *os.File // locked as long as there is a lab
+	place int      // that it is for, from 0
 }
 
 // Main runs the tests of a package, ends the labs they have shared, and returns the code to exit with.
@@ -121,29 +122,49 @@ func Start(t testing.TB, options Options) *Lab {
 	return lab
 }
 
-// takeTurn waits until no other process has a lab. The lock goes with the process, however that ends.
+// places are how many processes may have labs at a time: as many as packages are tested at a time on two cores, since more would
+// be slow for all.
+const places = 2
+
+// takeTurn waits until not too many other processes have labs. The place goes with the process, however that ends.
 func takeTurn(t testing.TB) {
 	t.Helper()
 	if shared.turn != nil {
 		return
 	}
-	file, err := os.OpenFile(filepath.Join(os.TempDir(), "lab-workspace-manager-contaxytest.lock"), os.O_RDONLY|os.O_CREATE, 0o644)
-	require.NoError(t, err)
-	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if !tryPlaces(t) {
 		t.Log("waits for other tests to be done with their ML Lab")
-		require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
+		for !tryPlaces(t) {
+			time.Sleep(pause)
+		}
 	}
-	shared.turn = file
 }
 
+// tryPlaces takes a place if one is free.
+func tryPlaces(t testing.TB) bool {
+	t.Helper()
+	for place := range places {
+		name := filepath.Join(os.TempDir(), fmt.Sprintf("lab-workspace-manager-contaxytest-%d.lock", place))
+		file, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE, 0o644)
+		require.NoError(t, err)
+		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			shared.turn, shared.place = file, place
+			return true
+		}
+		require.NoError(t, file.Close())
+	}
+	return false
+}
+
+// freeNumber is that of a lab that there is not on this machine: each place has numbers of its own.
 func freeNumber() int {
 	taken := map[int]bool{}
 	for _, lab := range shared.labs {
 		taken[lab.number] = true
 	}
-	number := 1
+	number := shared.place + 1
 	for taken[number] {
-		number++
+		number += places
 	}
 	return number
 }
