@@ -61,14 +61,14 @@ type Overview struct {
 	GPUs       []GPU       `json:"gpus" nullable:"false"`
 }
 
-// AuditEntry is one thing that an administrator did.
+// AuditEntry is one thing that somebody did to what is another's.
 type AuditEntry struct {
 	At        time.Time `json:"at"`
 	Admin     string    `json:"admin"`
-	Action    string    `json:"action" enum:"stop,resize"`
+	Action    string    `json:"action" enum:"stop,resize,create,update,delete,start,restart,keep,extend,open,delete-volume"`
 	User      string    `json:"user" doc:"Owner of the workspace."`
 	ID        string    `json:"id"`
-	Workspace string    `json:"workspace" doc:"Its name, as it was."`
+	Workspace string    `json:"workspace" doc:"Its name, as it was; empty when it was none yet."`
 	Detail    string    `json:"detail"`
 }
 

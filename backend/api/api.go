@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -71,7 +72,23 @@ func New(options Options) http.Handler {
 		})
 		router.Handle("/docs/*", http.StripPrefix("/docs/", options.Docs))
 	}
-	return answerHEAD(takeBodiesAsJSON(router))
+	return readOut(answerHEAD(takeBodiesAsJSON(router)))
+}
+
+// readAtMost bounds what is read of a body that nobody wants, in bytes.
+const readAtMost = 4 << 20
+
+// readOut reads bodies to their end, also those that are refused before: a proxy that is still sending one would tell of a broken
+// connection in place of our answer (nginx: 502 for 100 kB).
+func readOut(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := r.WithContext(r.Context())
+		inner.Body = io.NopCloser(r.Body) // what reads bodies closes them
+		next.ServeHTTP(w, inner)
+		if r.ContentLength != 0 {
+			_, _ = io.CopyN(io.Discard, r.Body, readAtMost) // its end is no error of anybody's
+		}
+	})
 }
 
 // answerHEAD answers HEAD as GET without a body, which the server leaves out. Streams would never end.
@@ -163,12 +180,19 @@ func (s *service) authenticate(api huma.API) func(huma.Context, func(huma.Contex
 			WriteError(w, r, s.Log, err)
 			return
 		}
+		if doesSomething(op) && caller.For != "" && caller.For != caller.User {
+			action := strings.TrimSuffix(op.OperationID, "-workspace")
+			if err := s.Presenter.Manager.ActsFor(ctx.Context(), caller, action, wanted.Workspace); err != nil {
+				WriteError(w, r, s.Log, err)
+				return
+			}
+		}
 		next(withRequest(huma.WithValue(ctx, callerKey{}, caller)))
 	}
 }
 
-// callerOf returns who asks. On the paths of users an administrator is a user like any other: what administrators do to
-// others goes through paths of its own and is written down.
+// callerOf returns who asks. On the paths of users an administrator is a user like any other, unless a lab lets them act for
+// others there.
 func callerOf(ctx context.Context) manager.Caller {
 	caller := adminOf(ctx)
 	caller.Admin = false
@@ -214,10 +238,15 @@ func needsWrite(op *huma.Operation) bool {
 	return op.Method != http.MethodGet || op.Metadata[asWriterMark] == true
 }
 
-// isOfWorkspaces is true for the operations that show workspaces or do something to them. A check does neither, and pages ask
-// for one at every key.
+// isCheck is true for the operations that only say what would be. Pages ask for one at every key.
+func isCheck(op *huma.Operation) bool { return strings.HasSuffix(op.Path, ":check") }
+
+// doesSomething is true for the operations that change something or lead into it.
+func doesSomething(op *huma.Operation) bool { return op.Method != http.MethodGet && !isCheck(op) }
+
+// isOfWorkspaces is true for the operations that show workspaces and their files, or do something to them.
 func isOfWorkspaces(op *huma.Operation) bool {
-	return op.Path == workspacesPath || (strings.HasPrefix(op.Path, workspacesPath+"/") && !strings.HasSuffix(op.Path, ":check"))
+	return !isCheck(op) && (op.Path == workspacesPath || strings.HasPrefix(op.Path, workspacesPath+"/") || strings.HasPrefix(op.Path, volumesPath))
 }
 
 func isOfUser(op *huma.Operation) bool { return op.Metadata[ofUserMark] == true }

@@ -67,7 +67,7 @@ type VolumePath struct {
 }
 
 func (s *service) registerVolumes(api huma.API) {
-	const tag, path = "Volumes", "/users/{user_id}/volumes"
+	const tag, path = "Volumes", volumesPath
 	list := operation("list-volumes", http.MethodGet, path, "List volumes, those of deleted workspaces among them", tag, http.StatusOK)
 	huma.Register(api, list, func(ctx context.Context, in *struct{ OwnerPath }) (*struct{ Body []Volume }, error) {
 		volumes, err := s.Presenter.Volumes(callerOf(ctx), in.owner())

@@ -15,7 +15,10 @@ import (
 	"lab-workspace-manager/backend/workspace"
 )
 
-const workspacesPath = "/users/{user_id}/workspace"
+const (
+	workspacesPath = "/users/{user_id}/workspace"
+	volumesPath    = "/users/{user_id}/volumes"
+)
 
 // OwnerPath is the part of a path that says whose workspaces are meant. It is exported because huma reads no parameters
 // from unexported types that are embedded.

@@ -170,12 +170,22 @@ func (m *Manager) administered(caller Caller, id workspace.ID) (*workspace.Works
 	return view, nil
 }
 
-// audit writes down what an administrator is about to do; what cannot be written down is not done.
+// audit writes down what somebody is about to do to what is another's; what cannot be written down is not done.
 func (m *Manager) audit(ctx context.Context, caller Caller, action string, view *workspace.Workspace, detail string) error {
-	m.Log.Info("administrator acts", "admin", caller.User, "action", action, "id", view.Record.ID, "owner", view.Record.Owner, "detail", detail)
+	m.Log.Info("somebody acts for another", "who", caller.User, "action", action, "id", view.Record.ID, "owner", view.Record.Owner, "detail", detail)
 	return m.Store.AddAudit(ctx, workspace.AuditEntry{
 		At: m.Now(), Actor: caller.User, Action: action, Owner: view.Record.Owner, ID: view.Record.ID, Name: view.Record.Spec.DisplayName, Detail: detail,
 	})
+}
+
+// ActsFor writes down that somebody is about to do something for another owner, who has let them or whom they administer. id is
+// the workspace; "" = none that there is. What cannot be written down is not to be done.
+func (m *Manager) ActsFor(ctx context.Context, caller Caller, action string, id workspace.ID) error {
+	view, there := m.board.get(id)
+	if !there {
+		view = &workspace.Workspace{Record: workspace.Record{ID: id, Owner: caller.For}}
+	}
+	return m.audit(ctx, caller, action, view, "")
 }
 
 // Audit returns what administrators did last, the newest first. CodeForbidden unless the caller is an administrator.

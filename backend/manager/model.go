@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"lab-workspace-manager/backend/quota"
@@ -215,6 +216,9 @@ func (m *Manager) view(e *entry) *workspace.Workspace {
 	}
 	if view.Status == workspace.StatusRunning && e.observed.Endpoint == "" {
 		view.Reason = "It runs but has no network address: somebody has disconnected it. A restart connects it again."
+	}
+	if detail := e.steps.detailOf(workspace.StepAnswers); view.Status == workspace.StatusPending && view.Phase == string(workspace.StepAnswers) && detail != "" {
+		view.Reason = strings.TrimSuffix(view.Reason, ".") + ": " + detail + "." // it can take minutes, and lists show no steps
 	}
 	if view.Status == workspace.StatusPending || view.Status == workspace.StatusFailed {
 		view.Steps = e.steps

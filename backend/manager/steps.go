@@ -59,6 +59,16 @@ func computeTitle(c workspace.Compute) string {
 	return fmt.Sprintf("%s %s and %s", strconv.FormatFloat(c.CPUs, 'f', -1, 64), unit, quota.FormatMB(c.MemoryMB))
 }
 
+// detailOf is what there is to say of a step that goes on; "" = nothing.
+func (l stepList) detailOf(kind workspace.StepKind) string {
+	for _, step := range l {
+		if step.Kind == kind && step.State == workspace.StepNow {
+			return step.Progress.Detail
+		}
+	}
+	return ""
+}
+
 // with returns a copy in which the first unfinished step of the kind is changed; lists are published and never written.
 func (l stepList) with(kind workspace.StepKind, change func(*workspace.StepProgress)) stepList {
 	copied := append(stepList(nil), l...)

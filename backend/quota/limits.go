@@ -47,6 +47,8 @@ type Limits struct {
 const (
 	MinCPUs     = 0.01 // Docker refuses less
 	MinMemoryMB = 6    // Docker refuses less
+	// MinIdleTimeout is what can be said of in whole seconds.
+	MinIdleTimeout = time.Second
 	// MinProcesses is what an IDE does not start with less than.
 	MinProcesses = 16
 	// MaxProcesses is what Linux can number (PID_MAX_LIMIT): it refuses to start what has a limit beyond.
@@ -204,6 +206,9 @@ func limitIdleTime() rule {
 		func(s *workspace.Spec) *time.Duration { return &s.IdleTimeout })
 	check, meet := idle.check, idle.meet
 	idle.check = func(l *Limits, spec *workspace.Spec) error {
+		if spec.IdleTimeout > 0 && spec.IdleTimeout < MinIdleTimeout {
+			return workspace.Invalid("idle_timeout", "An idle timeout is a second at least, or 0 for none.")
+		}
 		if spec.IdleTimeout == 0 && l.boundsIdle() {
 			return workspace.Invalid("idle_timeout", "A workspace may not run unused for ever here: %s at most.", FormatDuration(l.IdleTimeout.Max))
 		}

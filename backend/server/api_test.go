@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -222,6 +224,7 @@ func TestAPI_RefusesBadInput(t *testing.T) {
 		"memory in words":            `{"compute": {"memory": "much"}}`,
 		"compute as a list":          `{"compute": []}`,
 		"a negative idle timeout":    `{"idle_timeout": -1}`,
+		"hardly an idle timeout":     `{"idle_timeout": 0.0000001}`,
 		"an idle timeout of nowhere": `{"idle_timeout": "tomorrow"}`,
 		"one that is no choice":      `{"idle_timeout": 7}`,
 		"an empty image":             `{"container_image": ""}`,
@@ -512,6 +515,27 @@ func TestAPI_APersonWhoVisitsAWorkspaceIsAskedToLogIn(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, response.StatusCode, "scripts are told")
 }
 
+// sentWhole sends a body of so many bytes as a proxy does that does not read while it sends, and returns the status of the answer.
+func (l *lab) sentWhole(path string, size int) (status int) {
+	l.t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", l.port)
+	connection, err := net.Dial("tcp", address)
+	require.NoError(l.t, err)
+	defer func() { _ = connection.Close() }()
+	_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		path, address, l.bearer().Get("Authorization"), size)
+	require.NoError(l.t, err)
+	for range size >> 16 {
+		_, err = connection.Write(bytes.Repeat([]byte("["), 1<<16))
+		require.NoError(l.t, err)
+		time.Sleep(20 * time.Millisecond) // as it gets it itself
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	require.NoError(l.t, err)
+	defer func() { _ = response.Body.Close() }()
+	return response.StatusCode
+}
+
 func TestAPI_AnswersAsHTTPAndUpstreamDo(t *testing.T) {
 	l := newLab(t, "")
 	mine := "/users/" + l.owner + "/workspace"
@@ -528,6 +552,7 @@ func TestAPI_AnswersAsHTTPAndUpstreamDo(t *testing.T) {
 	header.Set("Content-Type", "application/json")
 	response, text = l.send(http.MethodPost, mine, []byte(`{"display_name":"`+strings.Repeat("x", 100_000)+`"}`), header)
 	require.Equal(t, workspace.CodeInvalid, problem(t, response, text, http.StatusRequestEntityTooLarge).Code)
+	require.Equal(t, http.StatusRequestEntityTooLarge, l.sentWhole(mine, 3<<20), "a proxy before us sends on all of it")
 	header.Set("Content-Type", "application/xml")
 	response, text = l.send(http.MethodPost, mine, []byte(`<x/>`), header)
 	require.Contains(t, problem(t, response, text, http.StatusUnsupportedMediaType).Detail, "must be JSON")

@@ -364,8 +364,22 @@ func TestLifecycle_CopiesAndRenamedOnesAreNotIt(t *testing.T) {
 	docker(t, "rename", made.ID, renamed)
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", renamed).Run() })
 	require.Equal(t, "removed", p.reach(made.ID, "failed").ReasonCode)
-	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":restart", nil, nil)
+	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":start", nil, nil)
+	p.reachIf(made.ID, "refused: two would write the same files", func(w api.Workspace) bool {
+		return w.Status == "failed" && strings.Contains(w.Reason, "docker stop "+renamed)
+	})
+	require.Equal(t, "true", docker(t, "inspect", "-f", "{{.State.Running}}", renamed), "what was renamed is its owner's")
+	docker(t, "stop", "-t", "1", renamed)
+	p.call(http.MethodPost, p.workspaces()+"/"+made.ID+":start", nil, nil)
 	p.reach(made.ID, "running")
-	p.call(http.MethodDelete, p.workspaces()+"/"+made.ID, nil, nil)
-	require.NotEmpty(t, docker(t, "inspect", "-f", "{{.State.Running}}", renamed), "what was renamed is its owner's")
+
+	t.Log("nor are its files deleted under it")
+	gone := make(chan int)
+	go func() {
+		status, _ := p.request(http.MethodDelete, p.workspaces()+"/"+made.ID+"?delete_volumes=true", nil)
+		gone <- status
+	}()
+	p.reachIf(made.ID, "explained", func(w api.Workspace) bool { return strings.Contains(w.Reason, "docker rm -f "+renamed) })
+	docker(t, "rm", "-f", renamed)
+	require.Equal(t, http.StatusNoContent, <-gone)
 }

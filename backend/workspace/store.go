@@ -38,7 +38,7 @@ const MaxAudit = 10_000
 type AuditEntry struct {
 	At     time.Time `json:"at"`
 	Actor  Owner     `json:"actor"`
-	Action string    `json:"action"` // "stop", "resize"
+	Action string    `json:"action"` // "stop", "resize" of an administrator's page; else the verb of the API: "start", "delete-volume"
 	Owner  Owner     `json:"owner"`  // of the workspace
 	ID     ID        `json:"id"`
 	Name   string    `json:"name"`   // of the workspace, as it was

@@ -206,6 +206,11 @@ func (d *dockerInLab) madeByTheLab(user contaxytest.User, name string) (id strin
 		},
 		"compute": map[string]any{"max_cpus": 1, "max_memory": 600, "volume_path": "/workspace", "max_volume_size": 5000},
 	}), http.StatusOK, &made)
+	browser, address := d.lab.Browser(d.t, user), d.lab.URL+contaxytest.AccessPath(user.ID, made.ID, "8080b")+"/lab"
+	require.Eventually(d.t, func() bool { // the lab answers before it does
+		status, _ := get(d.t, browser, address)
+		return status == http.StatusOK
+	}, time.Minute, 200*time.Millisecond)
 	return made.ID
 }
 

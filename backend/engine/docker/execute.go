@@ -39,7 +39,10 @@ func (e *Engine) Execute(ctx context.Context, step workspace.Step, progress func
 	case workspace.StepImage:
 		return nil, e.acquire(ctx, d.Image, d.Pull, progress)
 	case workspace.StepStorage:
-		return nil, e.haveVolume(ctx, d)
+		if err := e.haveVolume(ctx, d); err != nil {
+			return nil, err
+		}
+		return nil, e.refuseBesideRenamed(ctx, d)
 	case workspace.StepCreate:
 		return e.create(ctx, d)
 	case workspace.StepStart:

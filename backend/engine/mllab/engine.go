@@ -513,7 +513,7 @@ func (e *Engine) keptOf(h *held) workspace.Kept {
 			"`docker rename %s %s` brings it back; a start replaces it by a new one.", h.renamed, h.renamed, kept.ID)
 	}
 	if kept.Stopped && kept.Reason == "" {
-		kept.Reason = "It was stopped in ML Lab."
+		kept.Reason = "It was stopped in ML Lab, or its container was removed there."
 		if made := h.service.Metadata[metaID]; made != "" && made != h.service.ID {
 			kept.Code = workspace.ReasonRemoved
 			kept.Reason = fmt.Sprintf("ML Lab has taken it for a workspace of its own when somebody renamed the container of %s. It has files of its own, if any; delete it if nobody needs it.", kept.Spec.DisplayName)

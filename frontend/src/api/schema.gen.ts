@@ -716,7 +716,7 @@ export interface components {
         };
         AuditEntry: {
             /** @enum {string} */
-            action: "stop" | "resize";
+            action: "stop" | "resize" | "create" | "update" | "delete" | "start" | "restart" | "keep" | "extend" | "open" | "delete-volume";
             admin: string;
             /** Format: date-time */
             at: string;
@@ -724,7 +724,7 @@ export interface components {
             id: string;
             /** @description Owner of the workspace. */
             user: string;
-            /** @description Its name, as it was. */
+            /** @description Its name, as it was; empty when it was none yet. */
             workspace: string;
         };
         Capabilities: {

@@ -28,6 +28,8 @@ test('settings: what a reload changed, what was set, what is default', () => {
 
 test('what an administrator did, as a sentence', () => {
   expect(auditText({ at: '', admin: 'eve', action: 'resize', user: 'bob', id: 'x', workspace: 'mining', detail: '' }, (id) => ({ bob: 'Robert' })[id] ?? id)).toBe('resized mining of Robert');
+  expect(auditText({ at: '', admin: 'eve', action: 'create', user: 'bob', id: '', workspace: '', detail: '' }, (id) => id)).toBe('created a workspace of bob');
+  expect(auditText({ at: '', admin: 'eve', action: 'delete-volume', user: 'bob', id: '', workspace: '', detail: '' }, (id) => id)).toBe('deleted kept files of bob');
 });
 
 test('the filter knows owners by id and by name', () => {

@@ -36,10 +36,24 @@ export function sortedSettings(settings: readonly Setting[], filter: string, cha
     .toSorted((a, b) => rank(a) - rank(b));
 }
 
+const did: Record<AuditEntry['action'], string> = {
+  stop: 'stopped',
+  resize: 'resized',
+  create: 'created',
+  update: 'changed',
+  delete: 'deleted',
+  start: 'started',
+  restart: 'restarted',
+  keep: 'kept',
+  extend: 'kept running',
+  open: 'opened',
+  'delete-volume': 'deleted',
+};
+
 /** "stopped mining of bob". */
 export function auditText(entry: AuditEntry, nameOf: (id: string) => string): string {
-  const did = { stop: 'stopped', resize: 'resized' }[entry.action];
-  return `${did} ${entry.workspace} of ${nameOf(entry.user)}`;
+  const what = entry.action === 'delete-volume' ? 'kept files' : entry.workspace || 'a workspace';
+  return `${did[entry.action]} ${what} of ${nameOf(entry.user)}`;
 }
 
 export function matchesAdmin(workspace: Workspace, owner: string, stateWord: string, text: string): boolean {
