@@ -27,13 +27,18 @@ func (c ownContainer) joins() bool {
 	return c.id != "" && !c.mode.IsHost() && !c.mode.IsContainer() && !c.mode.IsNone()
 }
 
-// findSelf asks the daemon for the container that this program runs in. One that it does not know is another daemon's.
-func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
+// ownID is the id of the container that this program runs in, whichever daemon's; "" = none.
+func ownID() string {
 	mounts, err := os.ReadFile(path.Join(procFolder, "self", "mountinfo"))
 	if err != nil {
-		return ownContainer{}, nil //nolint:nilerr // no Linux, and so no container of the daemon's
+		return "" // no Linux, and so no container of the daemon's
 	}
-	id := containerIn(string(mounts))
+	return containerIn(string(mounts))
+}
+
+// findSelf asks the daemon for the container that this program runs in. One that it does not know is another daemon's.
+func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
+	id := ownID()
 	if id == "" {
 		return ownContainer{}, nil
 	}
@@ -59,7 +64,8 @@ func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
 func (e *Engine) Published(ctx context.Context) (ports map[int]int, contained bool) {
 	self, err := e.findSelf(ctx)
 	if err != nil || self.id == "" { // or of another daemon's
-		return nil, !isMissing(inContainerMark)
+		// Not by inContainerMark: machines that were made of an image have that, too.
+		return nil, ownID() != ""
 	}
 	if !self.joins() {
 		return nil, !self.mode.IsHost()
