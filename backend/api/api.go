@@ -244,9 +244,10 @@ func isCheck(op *huma.Operation) bool { return strings.HasSuffix(op.Path, ":chec
 // doesSomething is true for the operations that change something or lead into it.
 func doesSomething(op *huma.Operation) bool { return op.Method != http.MethodGet && !isCheck(op) }
 
-// isOfWorkspaces is true for the operations that show workspaces and their files, or do something to them.
+// isOfWorkspaces is true for the operations that show workspaces, or do something to them or to kept files.
 func isOfWorkspaces(op *huma.Operation) bool {
-	return !isCheck(op) && (op.Path == workspacesPath || strings.HasPrefix(op.Path, workspacesPath+"/") || strings.HasPrefix(op.Path, volumesPath))
+	return !isCheck(op) && (op.Path == workspacesPath || strings.HasPrefix(op.Path, workspacesPath+"/") ||
+		(doesSomething(op) && strings.HasPrefix(op.Path, volumesPath)))
 }
 
 func isOfUser(op *huma.Operation) bool { return op.Metadata[ofUserMark] == true }

@@ -54,9 +54,10 @@ export function useActions(): Actions {
       }
     };
     const tellRemoved = async (workspace: Workspace): Promise<void> => {
-      const kept = await isKept(workspace).catch(() => true);
-      // The message carries what it undoes: it may stay longer than anything that is remembered elsewhere.
+      // The message carries what it undoes: it may stay longer than anything that is remembered elsewhere. Noted before anything
+      // is waited for: what is made meanwhile begins a new list.
       const removed = alsoRemoved(workspace, readingTime);
+      const kept = await isKept(workspace).catch(() => true);
       const what = removed.length === 1 ? workspace.display_name : `${removed.length} workspaces`;
       const files = kept ? (removed.length === 1 ? ' Its files are kept.' : ' Their files are kept.') : '';
       const lost = removed.some((each) => each.status === 'running') ? ` What was not saved in ${removed.length === 1 ? 'it' : 'them'} is gone.` : '';
