@@ -20,6 +20,8 @@ type ownContainer struct {
 	mode container.NetworkMode
 	// namespace is the one of the lab that it was started for, by its labels; "" = for none.
 	namespace string
+	// ports are those of the machine by which its own are reached, by these; nil = not told.
+	ports map[int]int
 }
 
 // joins reports whether this program has to join a network to reach what is in it: Docker keeps its networks apart.
@@ -56,6 +58,9 @@ func (e *Engine) findSelf(ctx context.Context) (ownContainer, error) {
 	if found.Config != nil {
 		self.namespace = found.Config.Labels[labelNamespace]
 	}
+	if found.NetworkSettings != nil {
+		self.ports = publishedOf(found.NetworkSettings.Ports)
+	}
 	return self, nil
 }
 
@@ -70,11 +75,7 @@ func (e *Engine) Published(ctx context.Context) (ports map[int]int, contained bo
 	if !self.joins() {
 		return nil, !self.mode.IsHost()
 	}
-	found, err := e.client.ContainerInspect(ctx, self.id)
-	if err != nil || found.NetworkSettings == nil {
-		return nil, true
-	}
-	return publishedOf(found.NetworkSettings.Ports), true
+	return self.ports, true
 }
 
 func publishedOf(bound nat.PortMap) map[int]int {

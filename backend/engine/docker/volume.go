@@ -38,10 +38,7 @@ func (e *Engine) removeStorage(ctx context.Context, d workspace.Deployment) erro
 	if err == nil && (d.VolumeAdopted || found.Labels[labelUID] == d.UID) {
 		err = e.translate(e.client.VolumeRemove(ctx, d.Volume, false), "remove the volume "+d.Volume)
 	}
-	if workspace.CodeOf(err) == workspace.CodeNotFound {
-		return nil
-	}
-	if err == nil {
+	if err == nil || workspace.CodeOf(err) == workspace.CodeNotFound {
 		return nil
 	}
 	if users, lookErr := e.usersOf(ctx, d.Volume, true); lookErr == nil && len(users) > 0 {
